@@ -1,0 +1,44 @@
+//! The kernels once per instruction set: [`Kernels`] is their table, [`kernels`] the only place that chooses.
+//!
+//! A vectorised kernel is written once over [`Vector`], in safe Rust (`norm.rs`, `activation.rs`, `softmax.rs`). An
+//! instruction set adds a type of vectors and a *token*: a value that exists only where the CPU has the instructions.
+//! Vectors come only from a token or from another vector, so whoever holds one may compute with it.
+
+use super::{Activation, Isa, Norm};
+
+pub(super) mod math;
+mod scalar;
+mod vector;
+#[cfg(target_arch = "x86_64")]
+mod x86_64;
+
+pub(super) use vector::Vector;
+
+/// One instruction set's kernels. Lengths are the caller's business (`kernels/mod.rs` checks them); wrong ones panic or
+/// leave a rest untouched.
+pub(super) trait Kernels: Sync {
+    /// `activation(x + bias)`, rows of `bias.len()`; or `activation(x)`.
+    fn activate(&self, xs: &mut [f32], bias: Option<&[f32]>, activation: Activation);
+
+    /// `norm(x)`, rows of the norm's width.
+    fn layer_norm(&self, xs: &mut [f32], norm: Norm<'_>);
+
+    /// `norm(x + bias + residual)`, rows of the norm's width.
+    fn add_layer_norm(&self, xs: &mut [f32], bias: &[f32], residual: &[f32], norm: Norm<'_>);
+
+    /// `softmax(scale * x)`, rows of `cols`.
+    fn softmax(&self, xs: &mut [f32], cols: usize, scale: f32);
+}
+
+/// The kernels of an instruction set, if this CPU and this build have it.
+pub(super) fn kernels(isa: Isa) -> Option<&'static dyn Kernels> {
+    match isa {
+        Isa::Scalar => Some(&scalar::Scalar),
+        #[cfg(target_arch = "x86_64")]
+        Isa::Avx2 => x86_64::Avx2::detect().map(|isa| isa as &dyn Kernels),
+        #[cfg(target_arch = "x86_64")]
+        Isa::Avx512 => x86_64::Avx512::detect().map(|isa| isa as &dyn Kernels),
+        #[cfg(not(target_arch = "x86_64"))]
+        Isa::Avx2 | Isa::Avx512 => None,
+    }
+}

@@ -1,0 +1,97 @@
+//! The plain twins: the fallback where nothing faster is there, and what the vectorised kernels are tested against.
+//!
+//! `libm` and not the platform's functions, so that every platform computes the same.
+
+use super::Kernels;
+use crate::kernels::{Activation, Norm};
+
+/// Needs nothing of the CPU.
+pub(super) struct Scalar;
+
+impl Kernels for Scalar {
+    fn activate(&self, xs: &mut [f32], bias: Option<&[f32]>, activation: Activation) {
+        if let Some(bias) = bias {
+            for row in xs.chunks_exact_mut(bias.len()) {
+                for (x, bias) in row.iter_mut().zip(bias) {
+                    *x += bias;
+                }
+            }
+        }
+        for x in xs {
+            *x = activate(*x, activation);
+        }
+    }
+
+    fn layer_norm(&self, xs: &mut [f32], norm: Norm<'_>) {
+        for row in xs.chunks_exact_mut(norm.width()) {
+            let width = norm.width() as f64;
+            let mean = row.iter().map(|&x| f64::from(x)).sum::<f64>() / width;
+            let variance = row.iter().map(|&x| (f64::from(x) - mean).powi(2)).sum::<f64>() / width;
+            let deviation = (variance + f64::from(norm.eps)).sqrt();
+            for ((x, &weight), &bias) in row.iter_mut().zip(norm.weight).zip(norm.bias) {
+                *x = ((f64::from(*x) - mean) / deviation * f64::from(weight) + f64::from(bias)) as f32;
+            }
+        }
+    }
+
+    fn add_layer_norm(&self, xs: &mut [f32], bias: &[f32], residual: &[f32], norm: Norm<'_>) {
+        for (row, residual) in xs.chunks_exact_mut(bias.len()).zip(residual.chunks_exact(bias.len())) {
+            for ((x, bias), residual) in row.iter_mut().zip(bias).zip(residual) {
+                *x = *x + bias + residual;
+            }
+        }
+        self.layer_norm(xs, norm);
+    }
+
+    fn softmax(&self, xs: &mut [f32], cols: usize, scale: f32) {
+        for row in xs.chunks_exact_mut(cols) {
+            let largest = row.iter().fold(f32::NEG_INFINITY, |largest, x| largest.max(x * scale));
+            let mut sum = 0.0;
+            for x in &mut *row {
+                *x = libm::expf(*x * scale - largest);
+                sum += f64::from(*x);
+            }
+            for x in row {
+                *x = (f64::from(*x) / sum) as f32;
+            }
+        }
+    }
+}
+
+fn activate(x: f32, activation: Activation) -> f32 {
+    match activation {
+        Activation::Gelu => gelu(x),
+        Activation::GeluTanh => {
+            // sqrt(2 / pi)
+            let inner = 0.797_884_6 * (x + 0.044_715 * x * x * x);
+            tends_to_zero(x, 0.5 * x * (1.0 + libm::tanhf(inner)))
+        }
+        Activation::QuickGelu => tends_to_zero(x, x * sigmoid(1.702 * x)),
+        Activation::Gelu10 => gelu(x).clamp(-10.0, 10.0),
+        Activation::Relu => relu(x),
+        Activation::Relu6 => x.clamp(0.0, 6.0),
+        Activation::Relu2 => relu(x) * relu(x),
+        Activation::Silu => tends_to_zero(x, x * sigmoid(x)),
+        Activation::Tanh => libm::tanhf(x),
+        Activation::Sigmoid => sigmoid(x),
+        Activation::Mish => tends_to_zero(x, x * libm::tanhf(libm::log1pf(libm::expf(x)))),
+        Activation::Linear => x,
+    }
+}
+
+fn gelu(x: f32) -> f32 {
+    tends_to_zero(x, 0.5 * x * (1.0 + libm::erff(x * std::f32::consts::FRAC_1_SQRT_2)))
+}
+
+fn sigmoid(x: f32) -> f32 {
+    1.0 / (1.0 + libm::expf(-x))
+}
+
+fn relu(x: f32) -> f32 {
+    x.clamp(0.0, f32::INFINITY)
+}
+
+/// The limit at -inf, where the formulas give `-inf * 0`.
+fn tends_to_zero(x: f32, value: f32) -> f32 {
+    if x == f32::NEG_INFINITY { 0.0 } else { value }
+}

@@ -1,0 +1,67 @@
+//! The few operations that the kernels need of an instruction set.
+
+use std::ops::{Add, Div, Mul, Sub};
+
+/// What the widest vector holds.
+const MOST_LANES: usize = 16;
+
+/// f32 lanes. Operators work lane by lane; a NaN lane stays NaN in all of them.
+pub(in crate::kernels) trait Vector:
+    Copy + Add<Output = Self> + Sub<Output = Self> + Mul<Output = Self> + Div<Output = Self>
+{
+    /// The token: its existence proves that the CPU has the instructions.
+    type Isa: Copy;
+
+    /// How many lanes.
+    const LANES: usize;
+
+    /// All lanes `value`.
+    fn splat(isa: Self::Isa, value: f32) -> Self;
+
+    /// All lanes `value`; that there is a vector already stands for the token.
+    fn like(self, value: f32) -> Self;
+
+    /// The values of `from`, which holds [`LANES`](Self::LANES).
+    fn load(isa: Self::Isa, from: &[f32]) -> Self;
+
+    /// The values of `from`, which holds fewer than [`LANES`](Self::LANES); the rest from `fill`.
+    fn load_part(from: &[f32], fill: Self) -> Self;
+
+    /// Writes all lanes to `to`, which holds [`LANES`](Self::LANES).
+    fn store(self, to: &mut [f32]);
+
+    /// Writes the first lanes to `to`, which holds fewer than [`LANES`](Self::LANES).
+    #[inline(always)]
+    fn store_part(self, to: &mut [f32]) {
+        let mut lanes = [0.0; MOST_LANES];
+        self.store(&mut lanes[..Self::LANES]);
+        to.copy_from_slice(&lanes[..to.len()]);
+    }
+
+    /// `self * factor + addend`, rounded once.
+    fn mul_add(self, factor: Self, addend: Self) -> Self;
+
+    /// The larger of the two; NaN where `self` is NaN.
+    fn at_least(self, floor: Self) -> Self;
+
+    /// The smaller of the two; NaN where `self` is NaN.
+    fn at_most(self, ceiling: Self) -> Self;
+
+    /// The nearest integer, ties to even.
+    fn round(self) -> Self;
+
+    /// `self * 2^power` for integers up to 128, rounded once; 0 instead where `power` is below -125 and that is faster.
+    fn scale(self, power: Self) -> Self;
+
+    /// The sum of the lanes, always in the same order.
+    fn sum(self) -> f32;
+
+    /// The largest lane; unspecified if one is NaN.
+    fn largest(self) -> f32;
+
+    /// Between `low` and `high`; NaN where `self` is NaN.
+    #[inline(always)]
+    fn within(self, low: f32, high: f32) -> Self {
+        self.at_least(self.like(low)).at_most(self.like(high))
+    }
+}

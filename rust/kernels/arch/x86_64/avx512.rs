@@ -1,0 +1,118 @@
+//! AVX-512F: sixteen lanes, masks for what is left over, and `vscalefps` for powers of two.
+
+#[allow(clippy::wildcard_imports, reason = "names of instructions")]
+use std::arch::x86_64::*;
+
+use super::{kernels, operators};
+use crate::kernels::arch::Vector;
+use crate::kernels::{Activation, Norm, activation, norm, softmax};
+
+/// Exists only where the CPU has AVX-512F.
+#[derive(Clone, Copy)]
+pub(in crate::kernels::arch) struct Avx512(());
+
+impl Avx512 {
+    /// The token, if the CPU has it.
+    pub(in crate::kernels::arch) fn detect() -> Option<&'static Self> {
+        is_x86_feature_detected!("avx512f").then_some(&Self(()))
+    }
+}
+
+kernels!(Avx512, F32x16, "avx512f");
+
+/// Exists only where [`Avx512`] does.
+#[derive(Clone, Copy)]
+struct F32x16(__m512);
+
+operators!(F32x16: Add add _mm512_add_ps, Sub sub _mm512_sub_ps, Mul mul _mm512_mul_ps, Div div _mm512_div_ps);
+
+/// For expressions on registers only.
+macro_rules! avx512 {
+    ($value:expr) => {
+        // SAFETY: a token or a vector is at hand, and either exists only where the CPU has AVX-512F.
+        unsafe { $value }
+    };
+}
+
+/// The first `count` lanes.
+#[inline(always)]
+fn first(count: usize) -> __mmask16 {
+    assert!(count < F32x16::LANES);
+    (1 << count) - 1
+}
+
+impl Vector for F32x16 {
+    type Isa = Avx512;
+    const LANES: usize = 16;
+
+    #[inline(always)]
+    fn splat(_: Avx512, value: f32) -> Self {
+        Self(avx512!(_mm512_set1_ps(value)))
+    }
+
+    #[inline(always)]
+    fn like(self, value: f32) -> Self {
+        Self(avx512!(_mm512_set1_ps(value)))
+    }
+
+    #[inline(always)]
+    fn load(_: Avx512, from: &[f32]) -> Self {
+        assert!(from.len() == Self::LANES);
+        // SAFETY: the slice holds 16 values, and there is a token.
+        Self(unsafe { _mm512_loadu_ps(from.as_ptr()) })
+    }
+
+    #[inline(always)]
+    fn load_part(from: &[f32], fill: Self) -> Self {
+        // SAFETY: the mask has as many lanes as the slice has values, no other is read; there is a vector.
+        Self(unsafe { _mm512_mask_loadu_ps(fill.0, first(from.len()), from.as_ptr()) })
+    }
+
+    #[inline(always)]
+    fn store(self, to: &mut [f32]) {
+        assert!(to.len() == Self::LANES);
+        // SAFETY: the slice holds 16 values, and there is a vector.
+        unsafe { _mm512_storeu_ps(to.as_mut_ptr(), self.0) }
+    }
+
+    #[inline(always)]
+    fn mul_add(self, factor: Self, addend: Self) -> Self {
+        Self(avx512!(_mm512_fmadd_ps(self.0, factor.0, addend.0)))
+    }
+
+    #[inline(always)]
+    fn at_least(self, floor: Self) -> Self {
+        // The instruction gives its second operand if one is NaN.
+        Self(avx512!(_mm512_max_ps(floor.0, self.0)))
+    }
+
+    #[inline(always)]
+    fn at_most(self, ceiling: Self) -> Self {
+        Self(avx512!(_mm512_min_ps(ceiling.0, self.0)))
+    }
+
+    #[inline(always)]
+    fn round(self) -> Self {
+        Self(avx512!(_mm512_roundscale_ps::<{ _MM_FROUND_TO_NEAREST_INT | _MM_FROUND_NO_EXC }>(self.0)))
+    }
+
+    #[inline(always)]
+    fn scale(self, power: Self) -> Self {
+        Self(avx512!(_mm512_scalef_ps(self.0, power.0)))
+    }
+
+    #[inline(always)]
+    fn sum(self) -> f32 {
+        // Not _mm512_reduce_add_ps, whose order is the compiler's.
+        avx512!({
+            let upper = _mm512_castpd_ps(_mm512_castpd256_pd512(_mm512_extractf64x4_pd::<1>(_mm512_castps_pd(self.0))));
+            let eight = _mm512_castps512_ps256(_mm512_add_ps(self.0, upper));
+            super::avx2::sum(eight)
+        })
+    }
+
+    #[inline(always)]
+    fn largest(self) -> f32 {
+        avx512!(_mm512_reduce_max_ps(self.0))
+    }
+}

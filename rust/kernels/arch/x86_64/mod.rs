@@ -1,0 +1,71 @@
+//! x86-64: a token and a type of vectors per instruction set, and the entry points that carry its target features.
+//!
+//! Everything between an entry point and an instruction is `#[inline(always)]` and has no target features of its own:
+//! it takes those of the entry point it ends up in. Without the inlining each instruction would be a call.
+#![allow(unsafe_code, reason = "intrinsics; every block says which value proves that the CPU has them")]
+
+mod avx2;
+mod avx512;
+
+pub(super) use avx2::Avx2;
+pub(super) use avx512::Avx512;
+
+/// The operators of a vector type, each one instruction.
+macro_rules! operators {
+    ($vector:ident: $($trait:ident $method:ident $instruction:ident),*) => {$(
+        impl std::ops::$trait for $vector {
+            type Output = Self;
+
+            #[inline(always)]
+            fn $method(self, other: Self) -> Self {
+                // SAFETY: a vector exists only where the CPU has its instructions.
+                Self(unsafe { $instruction(self.0, other.0) })
+            }
+        }
+    )*};
+}
+
+/// The entry points of an instruction set.
+macro_rules! kernels {
+    ($isa:ident, $vector:ident, $features:literal) => {
+        impl $crate::kernels::arch::Kernels for $isa {
+            fn activate(&self, xs: &mut [f32], bias: Option<&[f32]>, activation: Activation) {
+                #[target_feature(enable = $features)]
+                fn run(isa: $isa, xs: &mut [f32], bias: Option<&[f32]>, activation: Activation) {
+                    activation::activate::<$vector>(isa, xs, bias, activation);
+                }
+                // SAFETY: a token exists only where its features were detected.
+                unsafe { run(*self, xs, bias, activation) }
+            }
+
+            fn layer_norm(&self, xs: &mut [f32], norm: Norm<'_>) {
+                #[target_feature(enable = $features)]
+                fn run(isa: $isa, xs: &mut [f32], norm: Norm<'_>) {
+                    norm::layer_norm::<$vector>(isa, xs, norm);
+                }
+                // SAFETY: a token exists only where its features were detected.
+                unsafe { run(*self, xs, norm) }
+            }
+
+            fn add_layer_norm(&self, xs: &mut [f32], bias: &[f32], residual: &[f32], norm: Norm<'_>) {
+                #[target_feature(enable = $features)]
+                fn run(isa: $isa, xs: &mut [f32], bias: &[f32], residual: &[f32], norm: Norm<'_>) {
+                    norm::add_layer_norm::<$vector>(isa, xs, bias, residual, norm);
+                }
+                // SAFETY: a token exists only where its features were detected.
+                unsafe { run(*self, xs, bias, residual, norm) }
+            }
+
+            fn softmax(&self, xs: &mut [f32], cols: usize, scale: f32) {
+                #[target_feature(enable = $features)]
+                fn run(isa: $isa, xs: &mut [f32], cols: usize, scale: f32) {
+                    softmax::softmax::<$vector>(isa, xs, cols, scale);
+                }
+                // SAFETY: a token exists only where its features were detected.
+                unsafe { run(*self, xs, cols, scale) }
+            }
+        }
+    };
+}
+
+use {kernels, operators};

@@ -1,0 +1,149 @@
+//! Slices in, slices out: the arithmetic between the matrix products, vectorised, in place.
+//!
+//! These are the safe functions: they check lengths, share rows out over the threads of the rayon pool they are called
+//! in, and call the kernels of the instruction set that [`isa`] decided on. A row's result depends on that row alone:
+//! neither other rows, nor the number of threads, nor where in memory it lies changes a bit of it. Between instruction
+//! sets the last bits differ.
+#![allow(clippy::inline_always, reason = "a kernel may use an instruction set only where it is inlined (arch/x86_64)")]
+
+use rayon::prelude::*;
+
+mod activation;
+mod arch;
+pub mod isa;
+mod norm;
+mod pool;
+mod softmax;
+
+pub use activation::Activation;
+pub use isa::{Isa, IsaError};
+pub use norm::Norm;
+pub use pool::{Pool, PoolError};
+
+/// Adds `bias` to every row of `bias.len()`.
+///
+/// # Panics
+/// Unless `xs` is whole rows.
+///
+/// ```
+/// let mut xs = [1.0, 2.0, 3.0, 4.0];
+/// candlewick::kernels::add_bias(&mut xs, &[10.0, 20.0]);
+/// assert_eq!(xs, [11.0, 22.0, 13.0, 24.0]);
+/// ```
+pub fn add_bias(xs: &mut [f32], bias: &[f32]) {
+    bias_activation(xs, bias, Activation::Linear);
+}
+
+/// `activation(x + bias)` over rows of `bias.len()`: what follows a linear layer.
+///
+/// # Panics
+/// Unless `xs` is whole rows.
+///
+/// ```
+/// use candlewick::kernels::{Activation, bias_activation};
+///
+/// let mut xs = [1.0, 2.0, -30.0, 4.0];
+/// bias_activation(&mut xs, &[10.0, 20.0], Activation::Relu);
+/// assert_eq!(xs, [11.0, 22.0, 0.0, 24.0]);
+/// ```
+pub fn bias_activation(xs: &mut [f32], bias: &[f32], activation: Activation) {
+    let kernels = isa::current().1;
+    whole_rows("bias_activation", xs, bias.len());
+    share(xs, bias.len(), |_, rows| kernels.activate(rows, Some(bias), activation));
+}
+
+/// `activation(x)` for every element.
+///
+/// ```
+/// use candlewick::kernels::{Activation, activate};
+///
+/// let mut xs = [-1.0, 0.0, 1.0];
+/// activate(&mut xs, Activation::Gelu);
+/// assert!((xs[2] - 0.841_344_8).abs() < 1e-7 && (xs[0] + 0.158_655_25).abs() < 1e-7);
+/// ```
+pub fn activate(xs: &mut [f32], activation: Activation) {
+    let kernels = isa::current().1;
+    share(xs, 1, |_, elements| kernels.activate(elements, None, activation));
+}
+
+/// Normalizes every row of `norm.weight.len()`.
+///
+/// # Panics
+/// Unless `xs` is whole rows and weight and bias are of one length.
+///
+/// ```
+/// use candlewick::kernels::{Norm, layer_norm};
+///
+/// let mut xs = [1.0, 3.0, 5.0, 5.0];
+/// layer_norm(&mut xs, Norm { weight: &[1.0, 2.0], bias: &[0.0, 0.5], eps: 0.0625 });
+/// assert!((xs[0] + 0.970_142_5).abs() < 1e-6 && (xs[1] - 2.440_285).abs() < 1e-6);
+/// assert_eq!(xs[2..], [0.0, 0.5]);
+/// ```
+pub fn layer_norm(xs: &mut [f32], norm: Norm<'_>) {
+    let kernels = isa::current().1;
+    check_norm("layer_norm", xs, norm);
+    share(xs, norm.width(), |_, rows| kernels.layer_norm(rows, norm));
+}
+
+/// `norm(x + bias + residual)`: what ends a block whose last linear layer has `bias`.
+///
+/// # Panics
+/// Unless `xs` is whole rows, `residual` as long as `xs`, and weight and both biases are of one length.
+///
+/// ```
+/// use candlewick::kernels::{Norm, add_layer_norm};
+///
+/// let mut xs = [0.0, 1.0];
+/// add_layer_norm(&mut xs, &[2.0, 2.0], &[1.0, 4.0], Norm { weight: &[1.0, 1.0], bias: &[0.0, 0.0], eps: 0.0 });
+/// assert_eq!(xs, [-1.0, 1.0]);
+/// ```
+pub fn add_layer_norm(xs: &mut [f32], bias: &[f32], residual: &[f32], norm: Norm<'_>) {
+    let kernels = isa::current().1;
+    check_norm("add_layer_norm", xs, norm);
+    assert_eq!(bias.len(), norm.width(), "add_layer_norm: the bias and the norm differ in length");
+    assert_eq!(residual.len(), xs.len(), "add_layer_norm: the residual and xs differ in length");
+    share(xs, norm.width(), |start, rows| kernels.add_layer_norm(rows, bias, &residual[start..][..rows.len()], norm));
+}
+
+/// `softmax(scale * x)` over every row of `cols`. A row of nothing but -inf, or with NaN or inf in it, becomes NaN, as
+/// in the reference.
+///
+/// # Panics
+/// Unless `xs` is whole rows.
+///
+/// ```
+/// let mut xs = [0.0, 0.0, f32::NEG_INFINITY, 8.0];
+/// candlewick::kernels::softmax(&mut xs, 2, 0.125);
+/// assert_eq!(xs, [0.5, 0.5, 0.0, 1.0]);
+/// ```
+pub fn softmax(xs: &mut [f32], cols: usize, scale: f32) {
+    let kernels = isa::current().1;
+    whole_rows("softmax", xs, cols);
+    assert!(scale > 0.0, "softmax: the scale {scale} is not positive");
+    share(xs, cols, |_, rows| kernels.softmax(rows, cols, scale));
+}
+
+fn check_norm(name: &str, xs: &[f32], norm: Norm<'_>) {
+    assert_eq!(norm.bias.len(), norm.width(), "{name}: weight and bias differ in length");
+    whole_rows(name, xs, norm.width());
+}
+
+fn whole_rows(name: &str, xs: &[f32], width: usize) {
+    assert!(xs.len().is_multiple_of(width), "{name}: {} elements are not rows of {width}", xs.len());
+}
+
+/// The least number of elements that is worth a thread.
+const GRAIN: usize = 1024;
+
+/// Calls `kernel` with runs of whole rows and where they start, on as many threads as there is work for.
+fn share(xs: &mut [f32], width: usize, kernel: impl Fn(usize, &mut [f32]) + Sync) {
+    if xs.is_empty() {
+        return;
+    }
+    let parts = (xs.len() / GRAIN).min(rayon::current_num_threads());
+    if parts <= 1 {
+        return kernel(0, xs);
+    }
+    let run = (xs.len() / width).div_ceil(parts) * width;
+    xs.par_chunks_mut(run).enumerate().for_each(|(index, rows)| kernel(index * run, rows));
+}

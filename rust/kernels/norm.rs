@@ -1,0 +1,110 @@
+//! `(x - mean) / sqrt(variance + eps) * weight + bias` over each row, with the biased variance.
+
+use super::arch::Vector;
+
+/// The parameters of a layer normalization.
+#[derive(Debug, Clone, Copy)]
+pub struct Norm<'a> {
+    /// One factor per column.
+    pub weight: &'a [f32],
+    /// One summand per column.
+    pub bias: &'a [f32],
+    /// Added to the variance.
+    pub eps: f32,
+}
+
+impl Norm<'_> {
+    /// The length of a row.
+    pub fn width(&self) -> usize {
+        self.weight.len()
+    }
+}
+
+#[inline(always)]
+pub(super) fn layer_norm<V: Vector>(isa: V::Isa, xs: &mut [f32], norm: Norm<'_>) {
+    for row in xs.chunks_exact_mut(norm.width()) {
+        normalize::<V>(isa, row, norm);
+    }
+}
+
+#[inline(always)]
+pub(super) fn add_layer_norm<V: Vector>(isa: V::Isa, xs: &mut [f32], bias: &[f32], residual: &[f32], norm: Norm<'_>) {
+    for (row, residual) in xs.chunks_exact_mut(norm.width()).zip(residual.chunks_exact(norm.width())) {
+        add::<V>(isa, row, bias, residual);
+        normalize::<V>(isa, row, norm);
+    }
+}
+
+/// `row + bias + residual`, rounded twice as the reference's two additions are.
+#[inline(always)]
+fn add<V: Vector>(isa: V::Isa, row: &mut [f32], bias: &[f32], residual: &[f32]) {
+    let mut xs = row.chunks_exact_mut(V::LANES);
+    let (biases, residuals) = (bias.chunks_exact(V::LANES), residual.chunks_exact(V::LANES));
+    let (bias, residual) = (biases.remainder(), residuals.remainder());
+    for ((x, bias), residual) in (&mut xs).zip(biases).zip(residuals) {
+        (V::load(isa, x) + V::load(isa, bias) + V::load(isa, residual)).store(x);
+    }
+    let x = xs.into_remainder();
+    if !x.is_empty() {
+        let zero = V::splat(isa, 0.0);
+        (V::load_part(x, zero) + V::load_part(bias, zero) + V::load_part(residual, zero)).store_part(x);
+    }
+}
+
+/// Two passes, mean and then the variance of the differences (E[x^2] - mean^2 loses everything where the mean is large).
+/// The mean is off by its own rounding, and with it every difference: the second pass measures by how much.
+#[inline(always)]
+fn normalize<V: Vector>(isa: V::Isa, row: &mut [f32], norm: Norm<'_>) {
+    let share = 1.0 / row.len() as f32;
+    let (sum, _) = moments::<V>(isa, row, 0.0);
+    let mean = sum * share;
+    let (sum, squares) = moments::<V>(isa, row, mean);
+    let rest = sum * share;
+    let variance = (squares * share - rest * rest).max(0.0);
+
+    let factor = V::splat(isa, 1.0 / (variance + norm.eps).sqrt());
+    let (mean, rest) = (V::splat(isa, mean), V::splat(isa, rest));
+    let mut xs = row.chunks_exact_mut(V::LANES);
+    let (weights, biases) = (norm.weight.chunks_exact(V::LANES), norm.bias.chunks_exact(V::LANES));
+    let (weight, bias) = (weights.remainder(), biases.remainder());
+    for ((x, weight), bias) in (&mut xs).zip(weights).zip(biases) {
+        let normal = (V::load(isa, x) - mean - rest) * factor;
+        normal.mul_add(V::load(isa, weight), V::load(isa, bias)).store(x);
+    }
+    let x = xs.into_remainder();
+    if !x.is_empty() {
+        let normal = (V::load_part(x, mean) - mean - rest) * factor;
+        normal.mul_add(V::load_part(weight, mean), V::load_part(bias, mean)).store_part(x);
+    }
+}
+
+/// The sums of `x - shift` and of its square. Four chains of each: in one, every addition waits for the one before.
+#[inline(always)]
+fn moments<V: Vector>(isa: V::Isa, row: &[f32], shift: f32) -> (f32, f32) {
+    let shift = V::splat(isa, shift);
+    let zero = V::splat(isa, 0.0);
+    let (mut sums, mut squares) = ([zero; 4], [zero; 4]);
+    let groups = row.chunks_exact(4 * V::LANES);
+    let rest = groups.remainder();
+    for group in groups {
+        for ((chunk, sum), square) in group.chunks_exact(V::LANES).zip(&mut sums).zip(&mut squares) {
+            let x = V::load(isa, chunk) - shift;
+            *sum = *sum + x;
+            *square = x.mul_add(x, *square);
+        }
+    }
+    let chunks = rest.chunks_exact(V::LANES);
+    let tail = chunks.remainder();
+    for chunk in chunks {
+        let x = V::load(isa, chunk) - shift;
+        sums[0] = sums[0] + x;
+        squares[0] = x.mul_add(x, squares[0]);
+    }
+    if !tail.is_empty() {
+        let x = V::load_part(tail, shift) - shift;
+        sums[1] = sums[1] + x;
+        squares[1] = x.mul_add(x, squares[1]);
+    }
+    let total = |chains: [V; 4]| ((chains[0] + chains[1]) + (chains[2] + chains[3])).sum();
+    (total(sums), total(squares))
+}

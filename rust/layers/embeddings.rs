@@ -1,0 +1,145 @@
+//! The sum of a token's word, segment and position rows, normalized, and projected where its width differs.
+
+use candle_core::{Device, Tensor};
+use rayon::prelude::*;
+
+use super::context::Context;
+use super::linear::Linear;
+use super::norm::LayerNorm;
+use crate::error::Result;
+use crate::types::Batch;
+use crate::weights::Mapped;
+
+/// A table of rows that stays in the map: a text touches few of them.
+#[derive(Debug, Clone)]
+pub struct Table(Mapped);
+
+impl Table {
+    /// A table `[rows, width]`.
+    pub fn new(tensor: Mapped) -> Self {
+        Self(tensor)
+    }
+
+    /// Number of rows.
+    pub fn rows(&self) -> usize {
+        self.0.shape()[0]
+    }
+
+    /// Number of columns.
+    pub fn width(&self) -> usize {
+        self.0.shape()[1]
+    }
+
+    fn read(&self, row: u32, out: &mut [f32]) -> Result<()> {
+        self.0.read(row as usize * self.width(), out);
+        match out.iter().find(|value| !value.is_finite()) {
+            Some(value) => Err(self.0.error(format!("expected finite values, got {value} in row {row}"))),
+            None => Ok(()),
+        }
+    }
+}
+
+/// Which row of the position table a token takes.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Positions {
+    /// Counted from 0.
+    FromZero,
+    /// RoBERTa's: counted from the padding id + 1 over the tokens that are not padding; padding takes its own row.
+    AfterPadding(u32),
+}
+
+impl Positions {
+    /// How many tokens a table of `rows` rows has positions for.
+    pub fn limit(self, rows: usize) -> usize {
+        match self {
+            Self::FromZero => rows,
+            Self::AfterPadding(padding) => rows.saturating_sub(padding as usize + 1),
+        }
+    }
+
+    /// The rows of one sequence.
+    fn of(self, ids: &[u32]) -> Vec<u32> {
+        match self {
+            Self::FromZero => (0..ids.len() as u32).collect(),
+            Self::AfterPadding(padding) => {
+                let mut last = padding;
+                let next = |&id: &u32| {
+                    if id == padding {
+                        padding
+                    } else {
+                        last += 1;
+                        last
+                    }
+                };
+                ids.iter().map(next).collect()
+            }
+        }
+    }
+}
+
+/// The first brick of every encoder.
+#[derive(Debug, Clone)]
+pub struct Embeddings {
+    /// A row per vocabulary entry.
+    pub word: Table,
+    /// A row per segment, where the network knows segments.
+    pub segment: Option<Table>,
+    /// A row per position.
+    pub position: Table,
+    /// Which of them a token takes.
+    pub positions: Positions,
+    /// Over the sum.
+    pub norm: LayerNorm,
+    /// From the tables' width to the network's, where they differ.
+    pub projection: Option<Linear>,
+}
+
+impl Embeddings {
+    /// `[tokens]` ids to `[tokens, hidden]`. Ids, segments and lengths were checked against the tables when the batch
+    /// was made.
+    ///
+    /// # Errors
+    /// [`crate::Error::ModelFormat`] when a row that is met holds NaN or infinity.
+    pub fn forward(&self, batch: &Batch, context: &Context<'_>) -> Result<Tensor> {
+        let width = self.word.width();
+        let positions: Vec<u32> = context.bounds.rows().flat_map(|rows| self.positions.of(&batch.ids[rows])).collect();
+        let mut values = vec![0.0; batch.ids.len() * width];
+        values.par_chunks_mut(width).enumerate().try_for_each_init(
+            || vec![0.0; width],
+            |row, (token, out)| {
+                self.word.read(batch.ids[token], out)?;
+                if let Some(segment) = &self.segment {
+                    segment.read(batch.type_ids[token], row)?;
+                    add(out, row);
+                }
+                self.position.read(positions[token], row)?;
+                add(out, row);
+                Ok::<_, crate::Error>(())
+            },
+        )?;
+        let xs = Tensor::from_vec(values, (batch.ids.len(), width), &Device::Cpu)?;
+        self.norm.forward(&xs)?;
+        match &self.projection {
+            Some(projection) => projection.forward(&xs),
+            None => Ok(xs),
+        }
+    }
+}
+
+fn add(sum: &mut [f32], row: &[f32]) {
+    for (sum, value) in sum.iter_mut().zip(row) {
+        *sum += value;
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn positions_follow_the_padding_id() {
+        assert_eq!(Positions::FromZero.of(&[5, 5, 5]), [0, 1, 2]);
+        assert_eq!(Positions::AfterPadding(1).of(&[0, 9, 1, 8]), [2, 3, 1, 4]);
+        assert_eq!(Positions::AfterPadding(1).limit(514), 512);
+    }
+}

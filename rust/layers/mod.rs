@@ -1,0 +1,24 @@
+//! The bricks of which networks are made. They know no model: a family names the tensors and chooses the bricks.
+//!
+//! Hidden states are ragged, `[tokens, hidden]`, from the embeddings to the head. Only bricks that look across rows
+//! (attention, pooling) read [`Context::bounds`].
+
+mod attention_block;
+mod context;
+mod embeddings;
+mod encoder_layer;
+mod feed_forward;
+mod linear;
+mod norm;
+mod ops;
+mod pooling;
+
+pub use attention_block::AttentionBlock;
+pub use context::Context;
+pub use embeddings::{Embeddings, Positions, Table};
+pub use encoder_layer::EncoderLayer;
+pub use feed_forward::FeedForward;
+pub use linear::Linear;
+pub use norm::LayerNorm;
+pub(crate) use ops::in_place;
+pub use pooling::first_rows;

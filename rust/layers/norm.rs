@@ -1,0 +1,48 @@
+//! `(x - mean) / sqrt(var + eps) * weight + bias` over each row, with the biased variance.
+
+use candle_core::Tensor;
+
+use super::ops::{in_place, in_place_with};
+use crate::error::Result;
+use crate::kernels;
+use crate::weights::Mapped;
+
+/// Layer normalization of the last dimension.
+#[derive(Debug, Clone)]
+pub struct LayerNorm {
+    weight: Vec<f32>,
+    bias: Vec<f32>,
+    eps: f32,
+}
+
+impl LayerNorm {
+    /// Copies weight and bias, both `[width]`, out of the map.
+    ///
+    /// # Errors
+    /// [`crate::Error::ModelFormat`] when a value is not finite.
+    pub fn load(weight: &Mapped, bias: &Mapped, eps: f64) -> Result<Self> {
+        let mut norm = Self { weight: Vec::new(), bias: Vec::new(), eps: eps as f32 };
+        weight.append_finite(&mut norm.weight)?;
+        bias.append_finite(&mut norm.bias)?;
+        Ok(norm)
+    }
+
+    /// Normalizes `[rows, width]` in place.
+    ///
+    /// # Errors
+    /// [`crate::Error::Backend`] unless the tensor is contiguous f32.
+    pub fn forward(&self, xs: &Tensor) -> Result<()> {
+        in_place(xs, "layer_norm", |xs| kernels::layer_norm(xs, self.kernel()))
+    }
+
+    /// `LN(xs + bias + residual)` in place: what ends every post-norm block.
+    pub(super) fn forward_residual(&self, xs: &Tensor, bias: &[f32], residual: &Tensor) -> Result<()> {
+        in_place_with(xs, residual, "add_layer_norm", |xs, residual| {
+            kernels::add_layer_norm(xs, bias, residual, self.kernel());
+        })
+    }
+
+    fn kernel(&self) -> kernels::Norm<'_> {
+        kernels::Norm { weight: &self.weight, bias: &self.bias, eps: self.eps }
+    }
+}

@@ -1,0 +1,129 @@
+//! A checkpoint under its family's names.
+
+use std::cell::RefCell;
+use std::collections::HashSet;
+
+use super::family::{Names, Place};
+use crate::error::{Error, Result};
+use crate::layers::{LayerNorm, Linear, Table};
+use crate::weights::{Mapped, Weights};
+
+/// Tensors that neither task needs, by how their names start behind the encoder's prefix or beside the encoder.
+const UNUSED: &[&str] = &[
+    "cls.",
+    "lm_head.",
+    "lm_predictions.",
+    "mask_predictions.",
+    "discriminator_predictions.",
+    "generator_predictions.",
+    "vocab_",
+    "pooler.",
+    "final_logits_bias",
+    // Class weights of a training loss.
+    "loss_fct.",
+    "criterion.",
+];
+
+/// Integer buffers that older releases of transformers saved, by how their names end.
+const BUFFERS: &[&str] = &["position_ids", "token_type_ids"];
+
+/// The tensors of one model.
+pub(super) struct Checkpoint<'a> {
+    weights: &'a Weights,
+    pub(super) names: &'a Names,
+    /// What stands before every name of the encoder: the family's prefix, nothing in a bare encoder, or either of them
+    /// behind the name of a module that the model was wrapped in (`module.`).
+    encoder: &'a str,
+    /// What stands before the names beside the encoder.
+    top: &'a str,
+    used: RefCell<HashSet<String>>,
+}
+
+impl<'a> Checkpoint<'a> {
+    /// Finds the prefix: it is what stands before the name of the word embeddings.
+    pub(super) fn new(weights: &'a Weights, names: &'a Names) -> Result<Self> {
+        let word = format!("{}.weight", names.word);
+        let mut prefixes =
+            weights.names().filter_map(|name| name.strip_suffix(&word)).filter(|p| p.is_empty() || p.ends_with('.'));
+        let missing = |got: &str| {
+            let expected = format!("tensor {}{word}: expected one", names.prefix);
+            Error::format(weights.file(), format!("{expected}, got {got}"))
+        };
+        let encoder = prefixes.next().ok_or_else(|| missing("none"))?;
+        if let Some(second) = prefixes.next() {
+            return Err(missing(&format!("two: under {encoder:?} and under {second:?}")));
+        }
+        let top = encoder.strip_suffix(names.prefix).unwrap_or(encoder);
+        Ok(Self { weights, names, encoder, top, used: RefCell::default() })
+    }
+
+    /// A dense layer of the encoder, from one or several weights `[rows, columns]` that are stacked.
+    pub(super) fn linear(&self, places: &[Place], layer: usize, rows: usize, columns: usize) -> Result<Linear> {
+        let names: Vec<_> = places.iter().map(|place| self.full_name(*place, layer)).collect();
+        let parts = names
+            .iter()
+            .map(|name| {
+                let weight = self.tensor(&format!("{name}.weight"), &[rows, columns])?;
+                Ok((weight, self.tensor(&format!("{name}.bias"), &[rows])?))
+            })
+            .collect::<Result<Vec<_>>>()?;
+        Linear::load(&parts)
+    }
+
+    /// A norm of the encoder; Google's first checkpoints call its parameters `gamma` and `beta`.
+    pub(super) fn norm(&self, name: &'static str, layer: usize, width: usize, eps: f64) -> Result<LayerNorm> {
+        let name = self.full_name(Place::Encoder(name), layer);
+        let legacy = self.weights.get(&format!("{name}.gamma")).is_some();
+        let (weight, bias) = if legacy { ("gamma", "beta") } else { ("weight", "bias") };
+        let weight = self.tensor(&format!("{name}.{weight}"), &[width])?;
+        LayerNorm::load(weight, self.tensor(&format!("{name}.{bias}"), &[width])?, eps)
+    }
+
+    /// An embedding table of the encoder.
+    pub(super) fn table(&self, name: &'static str, rows: usize, width: usize) -> Result<Table> {
+        let name = format!("{}.weight", self.full_name(Place::Encoder(name), 0));
+        Ok(Table::new(self.tensor(&name, &[rows, width])?.clone()))
+    }
+
+    /// Whether a tensor is there.
+    pub(super) fn has(&self, place: Place) -> bool {
+        self.weights.get(&format!("{}.weight", self.full_name(place, 0))).is_some()
+    }
+
+    /// An error about the checkpoint as a whole.
+    pub(super) fn error(&self, message: impl Into<String>) -> Error {
+        Error::format(self.weights.file(), message)
+    }
+
+    /// Refuses what is left over: a tensor that nobody asked for means another network than the one that was built.
+    pub(super) fn finish(&self) -> Result<()> {
+        let used = self.used.borrow();
+        let unexpected = |name: &&str| {
+            let inner = name.strip_prefix(self.encoder).or(name.strip_prefix(self.top)).unwrap_or(name);
+            !used.contains(*name)
+                && !BUFFERS.iter().any(|buffer| inner.ends_with(buffer))
+                && !UNUSED.iter().any(|unused| inner.starts_with(unused))
+        };
+        match self.weights.names().filter(unexpected).min() {
+            Some(name) => Err(self.error(format!("tensor {name}: expected none of this name in this architecture"))),
+            None => Ok(()),
+        }
+    }
+
+    fn tensor(&self, name: &str, shape: &[usize]) -> Result<&'a Mapped> {
+        let tensor = self
+            .weights
+            .get(name)
+            .ok_or_else(|| self.error(format!("tensor {name}: expected shape {shape:?}, got none")))?;
+        self.used.borrow_mut().insert(name.to_owned());
+        tensor.expect(shape)
+    }
+
+    fn full_name(&self, place: Place, layer: usize) -> String {
+        let (prefix, name) = match place {
+            Place::Encoder(name) => (self.encoder, name),
+            Place::Top(name) => (self.top, name),
+        };
+        format!("{prefix}{}", name.replace("{}", &layer.to_string()))
+    }
+}

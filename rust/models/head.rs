@@ -1,0 +1,74 @@
+//! From hidden states to logits.
+
+use candle_core::Tensor;
+
+use super::checkpoint::Checkpoint;
+use super::family::{Family, Place};
+use crate::config::Task;
+use crate::error::Result;
+use crate::kernels::{self, Activation};
+use crate::layers::{Context, Linear, first_rows, in_place};
+
+/// What a network does with its last hidden states.
+#[derive(Debug)]
+pub(super) enum Head {
+    /// Every row through one dense layer.
+    Token(Linear),
+    /// The first row of a sequence through two.
+    Sequence {
+        /// `[hidden, hidden]`.
+        dense: Linear,
+        /// Between the two.
+        activation: Activation,
+        /// `[labels, hidden]`.
+        output: Linear,
+    },
+}
+
+impl Head {
+    pub(super) fn load(
+        checkpoint: &Checkpoint<'_>,
+        family: &Family,
+        task: Task,
+        hidden: usize,
+        labels: usize,
+    ) -> Result<Self> {
+        let head = &family.sequence_head;
+        let output = Place::Top(match task {
+            Task::TokenClassification => "classifier",
+            Task::TextClassification => head.output,
+        });
+        if !checkpoint.has(output) {
+            let task = task.name();
+            return Err(checkpoint.error(format!("no {task} head: expected {}, got none", output.name())));
+        }
+        let output = checkpoint.linear(&[output], 0, labels, hidden)?;
+        Ok(match task {
+            Task::TokenClassification => Self::Token(output),
+            Task::TextClassification => Self::Sequence {
+                dense: checkpoint.linear(&[head.dense], 0, hidden, hidden)?,
+                activation: head.activation,
+                output,
+            },
+        })
+    }
+
+    /// `[tokens, hidden]` to `[tokens, labels]` or `[sequences, labels]`.
+    pub(super) fn forward(&self, xs: &Tensor, context: &Context<'_>) -> Result<Tensor> {
+        match self {
+            Self::Token(output) => output.forward(xs),
+            Self::Sequence { dense, activation, output } => {
+                let xs = dense.forward(&first_rows(xs, context.bounds)?)?; // (sequences, hidden)
+                in_place(&xs, "activate", |xs| kernels::activate(xs, *activation))?;
+                output.forward(&xs)
+            }
+        }
+    }
+
+    pub(super) fn parameters(&self) -> usize {
+        match self {
+            Self::Token(output) => output.parameters(),
+            Self::Sequence { dense, output, .. } => dense.parameters() + output.parameters(),
+        }
+    }
+}

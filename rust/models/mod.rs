@@ -1,0 +1,110 @@
+//! Networks. A family is data: its configuration, the names of its tensors, its choice of bricks.
+
+mod bert;
+mod checkpoint;
+mod distilbert;
+mod electra;
+mod encoder;
+mod family;
+mod head;
+mod roberta;
+
+use candle_core::Tensor;
+
+use crate::config::{Config, Task};
+use crate::error::{Error, Result};
+use crate::layers::Context;
+use crate::types::{Batch, one_of};
+use crate::weights::Weights;
+
+use checkpoint::Checkpoint;
+use encoder::Encoder;
+use family::Family;
+use head::Head;
+
+/// Every family that can be loaded: `model_type` decides.
+const FAMILIES: &[&Family] = &[
+    &bert::BERT,
+    &roberta::CAMEMBERT,
+    &distilbert::DISTILBERT,
+    &electra::ELECTRA,
+    &roberta::ROBERTA,
+    &roberta::XLM_ROBERTA,
+];
+
+/// A network with its weights.
+#[derive(Debug)]
+pub struct Model {
+    encoder: Encoder,
+    head: Head,
+    limits: Limits,
+}
+
+/// What the network's tables allow.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Limits {
+    /// Longest sequence, special tokens included.
+    pub positions: usize,
+    /// Ids are below this.
+    pub vocabulary: usize,
+    /// Segments are below this; 0 = the network knows none.
+    pub segments: usize,
+}
+
+impl Model {
+    /// Reads the network that `config` describes, with the head of `task`.
+    ///
+    /// # Errors
+    /// [`Error::Unsupported`] for a family, activation or option that is not implemented, [`Error::ModelFormat`] when
+    /// a tensor is missing, unexpected or of another shape or dtype than the configuration says.
+    pub fn load(config: &Config, task: Task, weights: &Weights) -> Result<Self> {
+        let family = family(config)?;
+        let shape = (family.shape)(config)?;
+        shape.check(config)?;
+        let checkpoint = Checkpoint::new(weights, &family.names)?;
+        let encoder = Encoder::load(&checkpoint, &shape)?;
+        let head = Head::load(&checkpoint, family, task, shape.hidden, config.labels.len())?;
+        checkpoint.finish()?;
+        let limits = Limits {
+            positions: shape.positions.limit(shape.position_rows),
+            vocabulary: shape.vocabulary,
+            segments: shape.segments,
+        };
+        Ok(Self { encoder, head, limits })
+    }
+
+    /// Logits of a batch: `[tokens, labels]` with a token head, `[sequences, labels]` with a sequence head.
+    ///
+    /// # Errors
+    /// [`Error::Interrupted`] when the batch was cancelled, [`Error::Backend`] when the computation failed,
+    /// [`Error::ModelFormat`] when it met an embedding that is NaN or infinite.
+    pub fn forward(&self, batch: &Batch, context: &Context<'_>) -> Result<Tensor> {
+        let xs = self.encoder.forward(batch, context)?;
+        self.head.forward(&xs, context)
+    }
+
+    /// What the network's tables allow.
+    pub fn limits(&self) -> Limits {
+        self.limits
+    }
+
+    /// Number of weights outside of the embedding tables.
+    pub fn linear_parameters(&self) -> usize {
+        self.encoder.linear_parameters() + self.head.parameters()
+    }
+}
+
+/// The tokenizer class of a family, for checkpoints that do not name one.
+///
+/// # Errors
+/// [`Error::Unsupported`] when the family is not implemented.
+pub fn tokenizer_class(config: &Config) -> Result<&'static str> {
+    Ok(family(config)?.tokenizer_class)
+}
+
+fn family(config: &Config) -> Result<&'static Family> {
+    FAMILIES.iter().copied().find(|family| family.model_type == config.model_type).ok_or_else(|| {
+        let names: Vec<_> = FAMILIES.iter().map(|family| family.model_type).collect();
+        Error::Unsupported { what: "model_type", got: config.model_type.clone(), supported: one_of(&names) }
+    })
+}

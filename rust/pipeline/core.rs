@@ -1,0 +1,104 @@
+//! What every task needs: the loaded model, text to tokens, tokens to logits.
+
+use std::num::NonZeroUsize;
+use std::ops::Range;
+use std::path::Path;
+use std::sync::atomic::AtomicBool;
+
+use super::LoadOptions;
+use crate::config::{Config, Task};
+use crate::error::{Error, Result};
+use crate::kernels::{Isa, Pool, PoolError, isa};
+use crate::layers::Context;
+use crate::models::{self, Model};
+use crate::tokenizer::{Fit, Tokenizer};
+use crate::types::{Batch, Encoded, Encoding, Input, Logits, Vocabulary};
+use crate::weights::Weights;
+
+/// Longest input of a model that has no limit of its own, unless `max_tokens` says otherwise.
+const DEFAULT_MAX_TOKENS: usize = 8_192;
+
+/// A loaded model.
+#[derive(Debug)]
+pub struct Core {
+    pub(super) config: Config,
+    pub(super) tokenizer: Tokenizer,
+    pub(super) model: Model,
+    pub(super) pool: Pool,
+    pub(super) isa: Isa,
+    /// Limit of truncation: the smaller of tokenizer's and network's.
+    pub(super) max_tokens: usize,
+    /// Limit of what the network can compute.
+    pub(super) positions: usize,
+}
+
+impl Core {
+    pub(super) fn load(folder: &Path, task: Task, options: &LoadOptions) -> Result<Self> {
+        let isa = isa::selected().map_err(|error| Error::parameter(isa::VARIABLE, error.allowed, &error.asked))?;
+        if !folder.is_dir() {
+            return Err(Error::ModelNotFound { path: folder.to_owned(), message: "no such folder".to_owned() });
+        }
+        let config = Config::load(folder)?;
+        if let Some(own) = config.task.filter(|own| *own != task) {
+            let got = format!("{} ({})", task.name(), config.architecture.as_deref().unwrap_or_default());
+            return Err(Error::parameter("task", format!("{} for this model", own.name()), &got));
+        }
+        let tokenizer = Tokenizer::load(folder, &config, models::tokenizer_class(&config)?)?;
+        let model = Model::load(&config, task, &Weights::open(folder)?)?;
+        let cap = options.max_tokens.map_or(usize::MAX, NonZeroUsize::get);
+        let own = model.limits().positions;
+        let positions = if own == usize::MAX { cap.min(DEFAULT_MAX_TOKENS) } else { own.min(cap) };
+        let max_tokens = positions.min(tokenizer.max_length().unwrap_or(usize::MAX));
+        let least = tokenizer.added_tokens(false) + 1;
+        if max_tokens < least {
+            let expected = format!("at least {least}, for special tokens and one more");
+            return Err(Error::parameter("max_tokens", expected, &max_tokens));
+        }
+        let threads = options.threads.map_or_else(threads_from_environment, |threads| Ok(Some(threads)))?;
+        Ok(Self { config, tokenizer, model, pool: Pool::new(threads), isa, max_tokens, positions })
+    }
+
+    /// Text to tokens, checked against the network's tables.
+    pub(super) fn encode(&self, index: usize, input: &Input, fit: Fit) -> Result<Encoded> {
+        let encoded = self.tokenizer.encode(index, input, fit)?;
+        let rows = self.model.limits().vocabulary;
+        let ids = encoded.windows.iter().flat_map(|window| &window.ids);
+        if let Some(id) = ids.copied().find(|&id| id as usize >= rows) {
+            let token = self.tokenizer.token(id);
+            let message = format!("token {token:?} has id {id}, the model's embedding table ends at {}", rows - 1);
+            return Err(Error::input(index, message));
+        }
+        Ok(encoded)
+    }
+
+    /// Tokens to logits, one per sequence.
+    pub(super) fn forward(&self, sequences: &[&Encoding], cancel: &AtomicBool) -> Result<Vec<Logits>> {
+        let batch = Batch::new(sequences, self.model.limits().segments);
+        let context = Context { bounds: &batch.bounds, cancel };
+        let logits = self.model.forward(&batch, &context)?; // (tokens or sequences, labels)
+        let (rows, columns) = logits.dims2()?;
+        let values = logits.flatten_all()?.to_vec1::<f32>()?;
+        let per_token = rows == batch.bounds.tokens();
+        let of_sequence = |(index, bounds): (usize, Range<usize>)| {
+            let rows = if per_token { bounds } else { index..index + 1 };
+            Logits { values: values[rows.start * columns..rows.end * columns].to_vec(), columns }
+        };
+        Ok(batch.bounds.rows().enumerate().map(of_sequence).collect())
+    }
+}
+
+fn threads_from_environment() -> Result<Option<NonZeroUsize>> {
+    const NAME: &str = "CANDLEWICK_NUM_THREADS";
+    let Ok(value) = std::env::var(NAME) else { return Ok(None) };
+    let threads = value.trim().parse::<NonZeroUsize>();
+    threads.map(Some).map_err(|_| Error::parameter(NAME, "a whole number of at least 1", &format_args!("{value:?}")))
+}
+
+impl From<PoolError> for Error {
+    fn from(error: PoolError) -> Self {
+        match error {
+            PoolError::Threads(message) => Self::Backend(format!("no threads: {message}")),
+            PoolError::Panic(message) => Self::Backend(format!("internal error: {message}")),
+        }
+    }
+}

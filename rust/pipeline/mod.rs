@@ -1,0 +1,166 @@
+//! The one place that knows all stages: encode, forward, decode.
+
+mod core;
+mod stream;
+mod task;
+
+use std::marker::PhantomData;
+use std::num::NonZeroUsize;
+use std::path::Path;
+use std::sync::Arc;
+
+#[cfg(doc)]
+use crate::error::Error;
+use crate::error::Result;
+use crate::kernels::Isa;
+use crate::types::{Cut, Input};
+
+use self::core::Core;
+
+pub use stream::Stream;
+pub use task::{Raw, Task, TextClassification, TokenClassification, TokenLogits};
+
+/// Answers one label per stretch of text.
+pub type TokenClassificationPipeline = Pipeline<TokenClassification>;
+/// Answers labels for a whole text or pair.
+pub type TextClassificationPipeline = Pipeline<TextClassification>;
+
+/// A model, ready to be asked. Any number of threads may use one at once.
+///
+/// ```
+/// use candlewick::{AggregationStrategy, TokenClassificationOptions, TokenClassificationPipeline};
+/// # let folder = concat!(env!("CARGO_MANIFEST_DIR"), "/python/candlewick/demo/ner");
+/// let ner = TokenClassificationPipeline::load(folder, &Default::default())?;
+/// let options = TokenClassificationOptions {
+///     aggregation_strategy: AggregationStrategy::Simple,
+///     ..Default::default()
+/// };
+/// let answers = ner.run(["My name is Sarah Jessica Parker"], &options)?;
+/// assert_eq!(answers[0].output[0].word, "Sarah Jessica Parker");
+/// # Ok::<(), candlewick::Error>(())
+/// ```
+#[derive(Debug)]
+pub struct Pipeline<T> {
+    core: Arc<Core>,
+    task: PhantomData<T>,
+}
+
+/// How a model is loaded.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub struct LoadOptions {
+    /// Threads of a call that names none; `None` = `CANDLEWICK_NUM_THREADS`, else what cgroup and affinity allow.
+    pub threads: Option<NonZeroUsize>,
+    /// A limit below the model's own, in tokens with special tokens.
+    pub max_tokens: Option<NonZeroUsize>,
+}
+
+/// One input's answer.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Answer<O> {
+    /// The entities or labels.
+    pub output: O,
+    /// Set when the input was cut at the limit.
+    pub cut: Option<Cut>,
+}
+
+/// What runs, for people who want to know.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Info {
+    /// `architectures[0]`, or `model_type` where the configuration names none.
+    pub architecture: String,
+    /// Type of the weights in the computation.
+    pub dtype: &'static str,
+    /// The instruction set of the kernels.
+    pub isa: Isa,
+    /// Threads of a call that names none.
+    pub threads: NonZeroUsize,
+    /// Longest input in tokens, special ones included.
+    pub max_tokens: usize,
+    /// Weights outside of the embedding tables.
+    pub linear_parameters: usize,
+}
+
+impl<T: Task> Pipeline<T> {
+    /// Loads the model of a folder with `config.json`, weights and tokenizer files as they lie in a Hub repository.
+    ///
+    /// # Errors
+    /// [`Error::ModelNotFound`], [`Error::ModelFormat`] and [`Error::Unsupported`] for what is in the folder;
+    /// [`Error::Parameter`] when an option does not fit the model, or the model has another task.
+    pub fn load(folder: impl AsRef<Path>, options: &LoadOptions) -> Result<Self> {
+        let core = Core::load(folder.as_ref(), T::NAME, options)?;
+        Ok(Self { core: Arc::new(core), task: PhantomData })
+    }
+
+    /// Answers all inputs, in their order.
+    ///
+    /// # Errors
+    /// [`Error::Parameter`] for options that do not fit the model and [`Error::Input`] for the first bad input, before
+    /// anything is computed (for more than 4 MiB of text: before its part of the list is); [`Error::Backend`] when the
+    /// computation fails.
+    pub fn run<I: Into<Input>>(
+        &self,
+        inputs: impl IntoIterator<Item = I>,
+        options: &T::Options,
+    ) -> Result<Vec<Answer<T::Output>>> {
+        self.stream(inputs, options)?.into_answers(&mut || false)
+    }
+
+    /// Answers inputs as they finish, each with its position. Work is done while the iterator is asked.
+    ///
+    /// # Errors
+    /// As for [`Pipeline::run`]; errors of inputs and of the computation come out of the iterator and end it.
+    pub fn stream<I: Into<Input>>(
+        &self,
+        inputs: impl IntoIterator<Item = I>,
+        options: &T::Options,
+    ) -> Result<Stream<T>> {
+        let inputs = inputs.into_iter().map(Into::into).collect();
+        Stream::new(Arc::clone(&self.core), inputs, options.clone())
+    }
+
+    /// What post-processing starts from: tokens, offsets and raw logits.
+    ///
+    /// # Errors
+    /// As for [`Pipeline::stream`].
+    pub fn logits<I: Into<Input>>(
+        &self,
+        inputs: impl IntoIterator<Item = I>,
+        options: &T::Options,
+    ) -> Result<Stream<Raw<T>>> {
+        let inputs = inputs.into_iter().map(Into::into).collect();
+        Stream::new(Arc::clone(&self.core), inputs, options.clone())
+    }
+
+    /// The model's labels, by id.
+    pub fn labels(&self) -> &[Arc<str>] {
+        &self.core.config.labels
+    }
+
+    /// Longest input in tokens, special ones included.
+    pub fn max_tokens(&self) -> usize {
+        self.core.max_tokens
+    }
+
+    /// Number of special tokens around one text.
+    pub fn special_tokens(&self) -> usize {
+        self.core.tokenizer.added_tokens(false)
+    }
+
+    /// The network's family.
+    pub fn model_type(&self) -> &str {
+        &self.core.config.model_type
+    }
+
+    /// What runs, for people who want to know.
+    pub fn info(&self) -> Info {
+        let core = &self.core;
+        Info {
+            architecture: core.config.architecture.clone().unwrap_or_else(|| core.config.model_type.clone()),
+            dtype: "float32",
+            isa: core.isa,
+            threads: core.pool.threads(),
+            max_tokens: core.max_tokens,
+            linear_parameters: core.model.linear_parameters(),
+        }
+    }
+}

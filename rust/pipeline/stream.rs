@@ -1,0 +1,202 @@
+//! A call at work: inputs are encoded in groups, windows computed in batches, answers given out as they finish.
+
+use std::collections::VecDeque;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
+
+use rayon::prelude::*;
+
+use super::Answer;
+use super::core::Core;
+use super::task::Task;
+use crate::batch;
+use crate::error::{Error, Result};
+use crate::tokenizer::Fit;
+use crate::types::{Encoded, Input, Logits};
+
+/// Inputs are encoded until this many bytes of text are in work, so that a list of any length takes bounded memory.
+const GROUP_BYTES: usize = 4 << 20;
+
+/// The answers of a call, as they finish: an iterator over `(position, answer)`.
+///
+/// An error ends it.
+#[derive(Debug)]
+pub struct Stream<T: Task> {
+    core: Arc<Core>,
+    inputs: Vec<Input>,
+    options: T::Options,
+    fit: Fit,
+    /// First input that is not encoded yet.
+    next: usize,
+    group: Group,
+    ready: VecDeque<(usize, Answer<T::Output>)>,
+    cancel: Arc<AtomicBool>,
+}
+
+/// Encoded inputs whose answers are not all known.
+#[derive(Debug, Default)]
+struct Group {
+    /// Position of the first one in the call.
+    first: usize,
+    /// `None` once it is answered.
+    items: Vec<Option<Item>>,
+    /// Input and window of each sequence.
+    sequences: Vec<(usize, usize)>,
+    /// Indices into `sequences`.
+    batches: VecDeque<Vec<usize>>,
+}
+
+#[derive(Debug)]
+struct Item {
+    encoded: Encoded,
+    logits: Vec<Option<Logits>>,
+}
+
+impl<T: Task> Stream<T> {
+    pub(super) fn new(core: Arc<Core>, inputs: Vec<Input>, options: T::Options) -> Result<Self> {
+        let fit = T::fit(&core, &options)?;
+        for (index, input) in inputs.iter().enumerate() {
+            T::check(index, input)?;
+        }
+        let (next, group, ready, cancel) = (0, Group::default(), VecDeque::new(), Arc::default());
+        Ok(Self { core, inputs, options, fit, next, group, ready, cancel })
+    }
+
+    /// The next answer. While it is computed, `watch` is called on this thread every 20 ms; once it says true, the
+    /// computation stops before its next layer and [`Error::Interrupted`] is given.
+    pub fn next_watched(&mut self, watch: &mut dyn FnMut() -> bool) -> Option<Result<(usize, Answer<T::Output>)>> {
+        loop {
+            if let Some(answer) = self.ready.pop_front() {
+                return Some(Ok(answer));
+            }
+            if self.group.batches.is_empty() && self.next == self.inputs.len() {
+                return None;
+            }
+            if let Err(error) = self.advance_in_pool(watch) {
+                self.group.batches.clear();
+                self.next = self.inputs.len();
+                return Some(Err(error));
+            }
+        }
+    }
+
+    /// All answers in the order of the inputs; `watch` as for [`Stream::next_watched`].
+    ///
+    /// # Errors
+    /// The first error that comes out of the stream.
+    pub fn into_answers(mut self, watch: &mut dyn FnMut() -> bool) -> Result<Vec<Answer<T::Output>>> {
+        let mut answers: Vec<_> = self.inputs.iter().map(|_| None).collect();
+        while let Some(result) = self.next_watched(watch) {
+            let (index, answer) = result?;
+            answers[index] = Some(answer);
+        }
+        Ok(answers.into_iter().flatten().collect())
+    }
+
+    fn advance_in_pool(&mut self, watch: &mut dyn FnMut() -> bool) -> Result<()> {
+        let (core, cancel) = (Arc::clone(&self.core), Arc::clone(&self.cancel));
+        let mut look = || {
+            if watch() {
+                cancel.store(true, Ordering::Relaxed);
+            }
+        };
+        look();
+        core.pool.run(T::run_options(&self.options).threads, || self.advance(), look)?
+    }
+
+    /// Encodes a group if there is none, computes one batch of it and decodes what that completes.
+    fn advance(&mut self) -> Result<()> {
+        if self.group.batches.is_empty() {
+            self.group = self.encode_group()?;
+        }
+        let mut touched = match self.group.batches.pop_front() {
+            Some(batch) => self.forward(&batch)?,
+            None => Vec::new(),
+        };
+        if self.group.batches.is_empty() {
+            // Inputs without any token were in no batch.
+            touched.extend(0..self.group.items.len());
+        }
+        touched.sort_unstable();
+        touched.dedup();
+        let group = &mut self.group;
+        let complete: Vec<(usize, Item)> = touched
+            .into_iter()
+            .filter_map(|index| {
+                let item = group.items[index].take_if(|item| item.logits.iter().all(Option::is_some))?;
+                Some((group.first + index, item))
+            })
+            .collect();
+        let (core, options) = (&self.core, &self.options);
+        let decode = |(index, item): (usize, Item)| {
+            let cut = item.encoded.cut;
+            let logits = item.logits.into_iter().flatten().collect();
+            (index, Answer { output: T::decode(core, item.encoded, logits, options), cut })
+        };
+        self.ready.extend(complete.into_par_iter().map(decode).collect::<Vec<_>>());
+        Ok(())
+    }
+
+    fn encode_group(&mut self) -> Result<Group> {
+        let first = self.next;
+        let mut bytes = 0;
+        let fits = |input: &&Input| {
+            let more = bytes < GROUP_BYTES;
+            bytes += input.text().len();
+            more
+        };
+        let count = self.inputs[first..].iter().take_while(fits).count();
+        self.next = first + count;
+        let encode = |(offset, input): (usize, &Input)| {
+            if self.cancel.load(Ordering::Relaxed) {
+                return Err(Error::Interrupted);
+            }
+            self.core.encode(first + offset, input, self.fit)
+        };
+        // In order, so that the error of the first bad input is the one that is told.
+        let encoded: Vec<Result<Encoded>> = self.inputs[first..self.next].par_iter().enumerate().map(encode).collect();
+        let labels = self.core.config.labels.len();
+        let item = |encoded: Encoded| {
+            let no_rows = |len| (len == 0).then(|| Logits { values: Vec::new(), columns: labels });
+            let logits = encoded.windows.iter().map(|window| no_rows(window.len())).collect();
+            Some(Item { encoded, logits })
+        };
+        let items = encoded.into_iter().map(|encoded| encoded.map(item)).collect::<Result<Vec<_>>>()?;
+        let windows = |(index, item): (usize, &Option<Item>)| {
+            let windows = item.iter().flat_map(|item| &item.encoded.windows).enumerate();
+            windows
+                .filter(|(_, window)| !window.is_empty())
+                .map(move |(at, window)| ((index, at), window.len()))
+                .collect::<Vec<_>>()
+        };
+        let (sequences, lengths): (Vec<_>, Vec<_>) = items.iter().enumerate().flat_map(windows).unzip();
+        let most = T::run_options(&self.options).batch_size.map_or(usize::MAX, std::num::NonZeroUsize::get);
+        let batches = batch::plan(&lengths, batch::TOKENS, most).into();
+        Ok(Group { first, items, sequences, batches })
+    }
+
+    /// Computes one batch; says which items it belonged to.
+    fn forward(&mut self, batch: &[usize]) -> Result<Vec<usize>> {
+        let group = &mut self.group;
+        let places: Vec<(usize, usize)> = batch.iter().map(|&sequence| group.sequences[sequence]).collect();
+        let encodings: Vec<_> = places
+            .iter()
+            .filter_map(|&(item, window)| Some(&group.items[item].as_ref()?.encoded.windows[window]))
+            .collect();
+        let logits = self.core.forward(&encodings, &self.cancel)?;
+        for (&(item, window), logits) in places.iter().zip(logits) {
+            if let Some(item) = &mut group.items[item] {
+                item.logits[window] = Some(logits);
+            }
+        }
+        Ok(places.into_iter().map(|(item, _)| item).collect())
+    }
+}
+
+impl<T: Task> Iterator for Stream<T> {
+    type Item = Result<(usize, Answer<T::Output>)>;
+
+    fn next(&mut self) -> Option<Self::Item> {
+        self.next_watched(&mut || false)
+    }
+}

@@ -1,0 +1,178 @@
+//! What the two tasks do differently: how inputs are made to fit, and how logits become answers.
+
+use std::marker::PhantomData;
+
+use super::core::Core;
+use crate::config::Task as TaskName;
+use crate::error::{Error, Result};
+use crate::postprocess::{text_classification, token_classification};
+use crate::tokenizer::{Fit, Overlong};
+use crate::types::{
+    Encoded, Encoding, Entity, Input, Label, Logits, LongText, RunOptions, TextClassificationOptions,
+    TokenClassificationOptions, Truncation, Vocabulary,
+};
+
+/// One of the tasks that a [`super::Pipeline`] can have. It can't be implemented elsewhere: its stages speak of the
+/// pipeline's inside.
+pub trait Task: private::Sealed + Send + Sync + 'static {
+    /// The task's name.
+    const NAME: TaskName;
+    /// Options of a call.
+    type Options: std::fmt::Debug + Clone + Default + Send + Sync;
+    /// The answer to one input.
+    type Output: std::fmt::Debug + Send;
+
+    /// Options without influence on the result.
+    #[doc(hidden)]
+    fn run_options(options: &Self::Options) -> RunOptions;
+
+    /// Checks options against the model, before any work.
+    #[doc(hidden)]
+    fn fit(core: &Core, options: &Self::Options) -> Result<Fit>;
+
+    /// Refuses kinds of input that the task does not know.
+    #[doc(hidden)]
+    fn check(index: usize, input: &Input) -> Result<()>;
+
+    /// Logits to the answer of one input.
+    #[doc(hidden)]
+    fn decode(core: &Core, encoded: Encoded, logits: Vec<Logits>, options: &Self::Options) -> Self::Output;
+}
+
+mod private {
+    pub trait Sealed {}
+    impl Sealed for super::TokenClassification {}
+    impl Sealed for super::TextClassification {}
+    impl<T> Sealed for super::Raw<T> {}
+}
+
+/// Names, places, parts of speech: a label per stretch of text.
+#[derive(Debug)]
+pub struct TokenClassification;
+
+impl Task for TokenClassification {
+    const NAME: TaskName = TaskName::TokenClassification;
+    type Options = TokenClassificationOptions;
+    type Output = Vec<Entity>;
+
+    fn run_options(options: &TokenClassificationOptions) -> RunOptions {
+        options.run
+    }
+
+    fn fit(core: &Core, options: &TokenClassificationOptions) -> Result<Fit> {
+        let capacity = core.max_tokens - core.tokenizer.added_tokens(false);
+        let overlong = match (options.stride, options.long_text) {
+            (Some(stride), _) if stride >= capacity => {
+                let last = capacity - 1;
+                let expected = format!("a whole number from 0 to {last} (window without special tokens, less one)");
+                return Err(Error::parameter("stride", expected, &stride));
+            }
+            (Some(stride), _) => Overlong::Windows(stride),
+            (None, LongText::Windows) => Overlong::Windows(capacity / 4),
+            (None, LongText::Truncate) => Overlong::Cut(Truncation::LongestFirst),
+            (None, LongText::Error) => Overlong::Refuse,
+        };
+        Ok(Fit { max_length: core.max_tokens, overlong })
+    }
+
+    fn check(index: usize, input: &Input) -> Result<()> {
+        match input {
+            Input::Pair(..) => Err(Error::input(index, "expected one text or a list of words, got a pair of texts")),
+            _ => Ok(()),
+        }
+    }
+
+    fn decode(core: &Core, encoded: Encoded, logits: Vec<Logits>, options: &TokenClassificationOptions) -> Vec<Entity> {
+        token_classification::entities(&encoded, &logits, &core.config.labels, &core.tokenizer, options)
+    }
+}
+
+/// Sentiment, moderation, relevance: labels for a whole text or pair.
+#[derive(Debug)]
+pub struct TextClassification;
+
+impl Task for TextClassification {
+    const NAME: TaskName = TaskName::TextClassification;
+    type Options = TextClassificationOptions;
+    type Output = Vec<Label>;
+
+    fn run_options(options: &TextClassificationOptions) -> RunOptions {
+        options.run
+    }
+
+    fn fit(core: &Core, options: &TextClassificationOptions) -> Result<Fit> {
+        let strategy = match (options.truncation, options.max_length) {
+            // Without truncation only the network's own limit counts, not `model_max_length`.
+            (Truncation::DoNotTruncate, None) => {
+                return Ok(Fit { max_length: core.positions, overlong: Overlong::Refuse });
+            }
+            (Truncation::DoNotTruncate, Some(_)) => Truncation::LongestFirst,
+            (strategy, _) => strategy,
+        };
+        let max_length = options.max_length.map_or(core.max_tokens, std::num::NonZeroUsize::get);
+        let least = core.tokenizer.added_tokens(false);
+        if max_length < least || max_length > core.max_tokens {
+            let expected = format!("a whole number from {least} to {}", core.max_tokens);
+            return Err(Error::parameter("max_length", expected, &max_length));
+        }
+        Ok(Fit { max_length, overlong: Overlong::Cut(strategy) })
+    }
+
+    fn check(index: usize, input: &Input) -> Result<()> {
+        match input {
+            Input::Words { .. } => Err(Error::input(index, "expected a text or a pair of texts, got a list of words")),
+            _ => Ok(()),
+        }
+    }
+
+    fn decode(core: &Core, _: Encoded, logits: Vec<Logits>, options: &TextClassificationOptions) -> Vec<Label> {
+        let config = &core.config;
+        let values = logits.first().map_or(&[][..], |logits| &logits.values);
+        text_classification::labels_of(
+            values,
+            &config.labels,
+            options.function_to_apply,
+            config.problem_type,
+            options.top_k,
+        )
+    }
+}
+
+/// A task without its post-processing.
+#[derive(Debug)]
+pub struct Raw<T>(PhantomData<T>);
+
+/// What post-processing starts from: the first window of an input.
+#[derive(Debug, Clone, PartialEq)]
+pub struct TokenLogits {
+    /// The vocabulary's string of each token.
+    pub tokens: Vec<String>,
+    /// Ids, offsets in code points and the special tokens' mask.
+    pub encoding: Encoding,
+    /// `[tokens, labels]` for token classification, `[1, labels]` for text classification.
+    pub logits: Logits,
+}
+
+impl<T: Task> Task for Raw<T> {
+    const NAME: TaskName = T::NAME;
+    type Options = T::Options;
+    type Output = TokenLogits;
+
+    fn run_options(options: &T::Options) -> RunOptions {
+        T::run_options(options)
+    }
+
+    fn fit(core: &Core, options: &T::Options) -> Result<Fit> {
+        T::fit(core, options)
+    }
+
+    fn check(index: usize, input: &Input) -> Result<()> {
+        T::check(index, input)
+    }
+
+    fn decode(core: &Core, mut encoded: Encoded, mut logits: Vec<Logits>, _: &T::Options) -> TokenLogits {
+        let encoding = encoded.windows.swap_remove(0);
+        let tokens = encoding.ids.iter().map(|&id| core.tokenizer.token(id).into_owned()).collect();
+        TokenLogits { tokens, encoding, logits: logits.swap_remove(0) }
+    }
+}

@@ -1,0 +1,36 @@
+//! Logits and encodings become answers: pure functions of slices, without tokenizer, network or Python.
+//!
+//! Both tasks reproduce the transformers pipelines (5.18) result by result, also where a result is surprising; what is
+//! better than the reference has an option of its own ([`WordSource`](crate::WordSource),
+//! [`WordBoundary`](crate::WordBoundary), [`Scheme`](crate::Scheme), [`OffsetUnit`](crate::OffsetUnit)). No input makes
+//! these functions fail: logits may be NaN or infinite, offsets may be in any order or point beyond the text.
+//!
+//! The way of a token classification, with the file of each rule:
+//!
+//! ```text
+//! logits -> scores.rs     softmax, and sums in numpy's order
+//!        -> words.rs      which token opens a word                          first, average, max
+//!        -> aggregate.rs  tokens (none, simple) or words get a label
+//!        -> tags.rs       what a label says: prefix, type, filtered or not
+//!        -> spans.rs      neighbours of one type become one span            all but none
+//!        -> merge.rs      overlaps between windows are settled              long texts
+//!        -> token_classification.rs  spans become entities with their words
+//!        -> text.rs       code points -> bytes and UTF-16 units
+//! ```
+
+mod aggregate;
+mod merge;
+mod scores;
+mod spans;
+mod tags;
+mod text;
+pub mod text_classification;
+pub mod token_classification;
+mod words;
+
+#[cfg(test)]
+mod fake;
+#[cfg(test)]
+mod properties;
+#[cfg(test)]
+mod twin;

@@ -1,0 +1,285 @@
+//! The two native classes behind `candlewick.pipeline`.
+
+use std::sync::{Arc, PoisonError, RwLock};
+
+use pyo3::prelude::*;
+use pyo3::types::{PyDict, PyList, PyString};
+
+use super::arguments::{Keywords, pairs};
+use super::errors::{parameter, to_exception};
+use super::results::{Answers, Cuts, Logits, ToPython, answers};
+use super::work::detached;
+use crate::error::Error;
+use crate::pipeline::{LoadOptions, Pipeline, Task, TextClassification, TokenClassification};
+use crate::types::{Input, RunOptions, TextClassificationOptions, TokenClassificationOptions, TopK, Truncation};
+
+/// A pipeline that can be closed.
+struct Open<T>(RwLock<Option<Arc<Pipeline<T>>>>);
+
+impl<T: Task<Output: ToPython>> Open<T> {
+    fn load(py: Python<'_>, folder: &str, options: Option<&Bound<'_, PyDict>>) -> PyResult<Self> {
+        let keywords = Keywords::new(options, &["dtype", "threads", "max_tokens"])?;
+        if let Some(dtype) = keywords.string("dtype")?.filter(|dtype| dtype != "float32") {
+            return Err(parameter("dtype", "float32 (the one type of this build)", &format!("{dtype:?}")));
+        }
+        let options =
+            LoadOptions { threads: keywords.positive("threads")?, max_tokens: keywords.positive("max_tokens")? };
+        let pipeline = detached(py, |_| Pipeline::load(folder, &options))?;
+        Ok(Self(RwLock::new(Some(Arc::new(pipeline)))))
+    }
+
+    fn get(&self) -> PyResult<Arc<Pipeline<T>>> {
+        let pipeline = self.0.read().unwrap_or_else(PoisonError::into_inner);
+        pipeline.clone().ok_or_else(|| to_exception(Error::Backend("the pipeline is closed".to_owned())))
+    }
+
+    fn close(&self, py: Python<'_>) {
+        let pipeline = self.0.write().unwrap_or_else(PoisonError::into_inner).take();
+        py.detach(|| drop(pipeline));
+    }
+
+    fn run<'py>(
+        &self,
+        py: Python<'py>,
+        inputs: Vec<Input>,
+        options: &T::Options,
+    ) -> PyResult<(Bound<'py, PyList>, Cuts)> {
+        let pipeline = self.get()?;
+        let found = detached(py, |watch| pipeline.stream(inputs, options)?.into_answers(watch))?;
+        answers(py, &found)
+    }
+
+    fn stream(&self, inputs: Vec<Input>, options: &T::Options) -> PyResult<Answers> {
+        Ok(Answers::new(self.get()?.stream(inputs, options).map_err(to_exception)?))
+    }
+
+    fn logits(
+        &self,
+        py: Python<'_>,
+        inputs: Vec<Input>,
+        options: &T::Options,
+        per_token: bool,
+    ) -> PyResult<Vec<Logits>> {
+        let pipeline = self.get()?;
+        let found = detached(py, |watch| pipeline.logits(inputs, options)?.into_answers(watch))?;
+        found.into_iter().map(|answer| Logits::new(py, answer.output, per_token)).collect()
+    }
+
+    fn labels(&self) -> PyResult<Vec<String>> {
+        Ok(self.get()?.labels().iter().map(ToString::to_string).collect())
+    }
+
+    fn info<'py>(&self, py: Python<'py>) -> PyResult<Bound<'py, PyDict>> {
+        let info = self.get()?.info();
+        let dict = PyDict::new(py);
+        dict.set_item("architecture", info.architecture)?;
+        dict.set_item("dtype", info.dtype)?;
+        dict.set_item("isa", info.isa.to_string())?;
+        dict.set_item("threads", info.threads.get())?;
+        dict.set_item("max_tokens", info.max_tokens)?;
+        dict.set_item("linear_parameters", info.linear_parameters)?;
+        Ok(dict)
+    }
+}
+
+/// Keywords that both tasks know.
+const RUN: [&str; 2] = ["batch_size", "threads"];
+
+fn run_options(keywords: &Keywords<'_, '_>) -> PyResult<RunOptions> {
+    Ok(RunOptions { batch_size: keywords.positive("batch_size")?, threads: keywords.positive("threads")? })
+}
+
+/// Token classification over a model folder.
+#[pyclass(frozen, module = "candlewick._native")]
+pub(super) struct TokenClassifier(Open<TokenClassification>);
+
+impl TokenClassifier {
+    const KEYWORDS: &[&str] = &[
+        "aggregation_strategy",
+        "ignore_labels",
+        "stride",
+        "is_split_into_words",
+        "delimiter",
+        "offset_mapping",
+        "long_text",
+        "offset_unit",
+        "word",
+        "word_boundary",
+        "scheme",
+        RUN[0],
+        RUN[1],
+    ];
+
+    fn read(
+        inputs: &Bound<'_, PyList>,
+        options: Option<&Bound<'_, PyDict>>,
+    ) -> PyResult<(Vec<Input>, TokenClassificationOptions)> {
+        let keywords = Keywords::new(options, Self::KEYWORDS)?;
+        let options = TokenClassificationOptions {
+            aggregation_strategy: keywords.name("aggregation_strategy")?,
+            ignore_labels: keywords.ignored("ignore_labels")?,
+            stride: keywords.whole("stride", "a whole number of at least 0")?,
+            long_text: keywords.name("long_text")?,
+            offset_unit: keywords.name("offset_unit")?,
+            word: keywords.name("word")?,
+            word_boundary: keywords.name("word_boundary")?,
+            scheme: keywords.name("scheme")?,
+            run: run_options(&keywords)?,
+        };
+        Ok((keywords.texts(inputs)?, options))
+    }
+}
+
+#[pymethods]
+impl TokenClassifier {
+    #[new]
+    #[pyo3(signature = (folder, **options))]
+    fn new(py: Python<'_>, folder: &str, options: Option<&Bound<'_, PyDict>>) -> PyResult<Self> {
+        Open::load(py, folder, options).map(Self)
+    }
+
+    #[pyo3(signature = (inputs, **options))]
+    fn run<'py>(
+        &self,
+        py: Python<'py>,
+        inputs: &Bound<'py, PyList>,
+        options: Option<&Bound<'py, PyDict>>,
+    ) -> PyResult<(Bound<'py, PyList>, Cuts)> {
+        let (inputs, options) = Self::read(inputs, options)?;
+        self.0.run(py, inputs, &options)
+    }
+
+    #[pyo3(signature = (inputs, **options))]
+    fn stream(&self, inputs: &Bound<'_, PyList>, options: Option<&Bound<'_, PyDict>>) -> PyResult<Answers> {
+        let (inputs, options) = Self::read(inputs, options)?;
+        self.0.stream(inputs, &options)
+    }
+
+    #[pyo3(signature = (inputs, **options))]
+    fn logits(
+        &self,
+        py: Python<'_>,
+        inputs: &Bound<'_, PyList>,
+        options: Option<&Bound<'_, PyDict>>,
+    ) -> PyResult<Vec<Logits>> {
+        let (inputs, options) = Self::read(inputs, options)?;
+        self.0.logits(py, inputs, &options, true)
+    }
+
+    fn close(&self, py: Python<'_>) {
+        self.0.close(py);
+    }
+
+    #[getter]
+    fn labels(&self) -> PyResult<Vec<String>> {
+        self.0.labels()
+    }
+
+    #[getter]
+    fn max_tokens(&self) -> PyResult<usize> {
+        Ok(self.0.get()?.max_tokens())
+    }
+
+    #[getter]
+    fn model_type(&self) -> PyResult<String> {
+        Ok(self.0.get()?.model_type().to_owned())
+    }
+
+    #[getter]
+    fn info<'py>(&self, py: Python<'py>) -> PyResult<Bound<'py, PyDict>> {
+        self.0.info(py)
+    }
+}
+
+/// Text classification over a model folder.
+#[pyclass(frozen, module = "candlewick._native")]
+pub(super) struct TextClassifier(Open<TextClassification>);
+
+impl TextClassifier {
+    const KEYWORDS: &[&str] = &["top_k", "function_to_apply", "truncation", "max_length", RUN[0], RUN[1]];
+
+    fn read(
+        inputs: &Bound<'_, PyList>,
+        options: Option<&Bound<'_, PyDict>>,
+    ) -> PyResult<(Vec<Input>, TextClassificationOptions)> {
+        let keywords = Keywords::new(options, Self::KEYWORDS)?;
+        let options = TextClassificationOptions {
+            top_k: keywords.whole("top_k", "a whole number or None")?.map_or(TopK::All, TopK::Count),
+            function_to_apply: keywords.name("function_to_apply")?,
+            truncation: truncation(&keywords)?,
+            max_length: keywords.positive("max_length")?,
+            run: run_options(&keywords)?,
+        };
+        Ok((pairs(inputs)?, options))
+    }
+}
+
+/// `True`, `False` or the name of a strategy.
+fn truncation(keywords: &Keywords<'_, '_>) -> PyResult<Truncation> {
+    match keywords.get("truncation")? {
+        Some(value) if value.is_instance_of::<PyString>() => keywords.name("truncation"),
+        Some(_) if keywords.flag("truncation")? => Ok(Truncation::LongestFirst),
+        _ => Ok(Truncation::DoNotTruncate),
+    }
+}
+
+#[pymethods]
+impl TextClassifier {
+    #[new]
+    #[pyo3(signature = (folder, **options))]
+    fn new(py: Python<'_>, folder: &str, options: Option<&Bound<'_, PyDict>>) -> PyResult<Self> {
+        Open::load(py, folder, options).map(Self)
+    }
+
+    #[pyo3(signature = (inputs, **options))]
+    fn run<'py>(
+        &self,
+        py: Python<'py>,
+        inputs: &Bound<'py, PyList>,
+        options: Option<&Bound<'py, PyDict>>,
+    ) -> PyResult<(Bound<'py, PyList>, Cuts)> {
+        let (inputs, options) = Self::read(inputs, options)?;
+        self.0.run(py, inputs, &options)
+    }
+
+    #[pyo3(signature = (inputs, **options))]
+    fn stream(&self, inputs: &Bound<'_, PyList>, options: Option<&Bound<'_, PyDict>>) -> PyResult<Answers> {
+        let (inputs, options) = Self::read(inputs, options)?;
+        self.0.stream(inputs, &options)
+    }
+
+    #[pyo3(signature = (inputs, **options))]
+    fn logits(
+        &self,
+        py: Python<'_>,
+        inputs: &Bound<'_, PyList>,
+        options: Option<&Bound<'_, PyDict>>,
+    ) -> PyResult<Vec<Logits>> {
+        let (inputs, options) = Self::read(inputs, options)?;
+        self.0.logits(py, inputs, &options, false)
+    }
+
+    fn close(&self, py: Python<'_>) {
+        self.0.close(py);
+    }
+
+    #[getter]
+    fn labels(&self) -> PyResult<Vec<String>> {
+        self.0.labels()
+    }
+
+    #[getter]
+    fn max_tokens(&self) -> PyResult<usize> {
+        Ok(self.0.get()?.max_tokens())
+    }
+
+    #[getter]
+    fn model_type(&self) -> PyResult<String> {
+        Ok(self.0.get()?.model_type().to_owned())
+    }
+
+    #[getter]
+    fn info<'py>(&self, py: Python<'py>) -> PyResult<Bound<'py, PyDict>> {
+        self.0.info(py)
+    }
+}
