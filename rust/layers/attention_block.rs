@@ -54,3 +54,52 @@ impl AttentionBlock {
         Ok(scores.matmul(&v)?.transpose(0, 1)?.reshape((length, hidden))?)
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use std::sync::atomic::AtomicBool;
+
+    use candle_core::Module;
+
+    use super::super::fixtures::{assert_close, linear, norm, tensor};
+    use super::*;
+    use crate::types::Bounds;
+
+    const HIDDEN: usize = 24;
+
+    fn block() -> AttentionBlock {
+        AttentionBlock {
+            qkv: linear(1, 3 * HIDDEN, HIDDEN),
+            heads: 3,
+            output: linear(3, HIDDEN, HIDDEN),
+            norm: norm(5, HIDDEN),
+        }
+    }
+
+    /// The block by candle alone, for one sequence.
+    fn candle_form(block: &AttentionBlock, xs: &Tensor) -> Tensor {
+        let (length, width) = (xs.dim(0).unwrap(), HIDDEN / block.heads);
+        let qkv = block.qkv.candle_form().forward(xs).unwrap();
+        let part = |index| {
+            let part = qkv.narrow(1, index * HIDDEN, HIDDEN).unwrap().contiguous().unwrap();
+            part.reshape((length, block.heads, width)).unwrap().transpose(0, 1).unwrap().contiguous().unwrap()
+        };
+        let scores = (part(0).matmul(&part(1).t().unwrap()).unwrap() / (width as f64).sqrt()).unwrap();
+        let mixed = candle_nn::ops::softmax(&scores, D::Minus1).unwrap().matmul(&part(2)).unwrap();
+        let mixed = mixed.transpose(0, 1).unwrap().contiguous().unwrap().reshape((length, HIDDEN)).unwrap();
+        let ys = (block.output.candle_form().forward(&mixed).unwrap() + xs).unwrap();
+        block.norm.candle_form().forward(&ys).unwrap()
+    }
+
+    #[test]
+    fn sequences_of_a_batch_do_not_see_each_other() {
+        let (block, cancel) = (block(), AtomicBool::new(false));
+        let bounds = Bounds::from_lengths([5, 1, 9]);
+        let xs = tensor(7, bounds.tokens(), HIDDEN);
+        let ys = block.forward(&xs, &Context { bounds: &bounds, cancel: &cancel }).unwrap();
+        for rows in bounds.rows() {
+            let alone = candle_form(&block, &xs.narrow(0, rows.start, rows.len()).unwrap());
+            assert_close(&ys.narrow(0, rows.start, rows.len()).unwrap(), &alone, 1e-5);
+        }
+    }
+}

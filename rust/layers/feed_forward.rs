@@ -35,3 +35,31 @@ impl FeedForward {
         Ok(ys)
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use std::sync::atomic::AtomicBool;
+
+    use candle_core::Module;
+
+    use super::super::fixtures::{assert_close, linear, norm, tensor};
+    use super::*;
+    use crate::types::Bounds;
+
+    #[test]
+    fn the_block_is_its_candle_form() {
+        let (hidden, inner) = (16, 40);
+        let block = FeedForward {
+            up: linear(1, inner, hidden),
+            activation: Activation::Gelu,
+            down: linear(3, hidden, inner),
+            norm: norm(5, hidden),
+        };
+        let (bounds, cancel) = (Bounds::from_lengths([6, 2]), AtomicBool::new(false));
+        let xs = tensor(9, bounds.tokens(), hidden);
+        let ys = block.forward(&xs, &Context { bounds: &bounds, cancel: &cancel }).unwrap();
+        let inner = block.up.candle_form().forward(&xs).unwrap().gelu_erf().unwrap();
+        let sum = (block.down.candle_form().forward(&inner).unwrap() + &xs).unwrap();
+        assert_close(&ys, &block.norm.candle_form().forward(&sum).unwrap(), 1e-5);
+    }
+}

@@ -50,6 +50,18 @@ impl Linear {
         &self.bias
     }
 
+    #[cfg(test)]
+    pub(super) fn new(weight: Tensor, bias: Vec<f32>) -> Self {
+        Self { weight, bias }
+    }
+
+    /// The same layer as candle has it: the form that tests compare with.
+    #[cfg(test)]
+    pub(super) fn candle_form(&self) -> candle_nn::Linear {
+        let bias = Tensor::new(self.bias.as_slice(), &Device::Cpu).unwrap();
+        candle_nn::Linear::new(self.weight.clone(), Some(bias))
+    }
+
     /// Number of weights and biases.
     pub fn parameters(&self) -> usize {
         self.weight.elem_count() + self.bias.len()

@@ -8,6 +8,8 @@ mod context;
 mod embeddings;
 mod encoder_layer;
 mod feed_forward;
+#[cfg(test)]
+mod fixtures;
 mod linear;
 mod norm;
 mod ops;

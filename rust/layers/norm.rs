@@ -42,6 +42,18 @@ impl LayerNorm {
         })
     }
 
+    #[cfg(test)]
+    pub(super) fn new(weight: Vec<f32>, bias: Vec<f32>, eps: f32) -> Self {
+        Self { weight, bias, eps }
+    }
+
+    /// The same norm as candle has it: the form that tests compare with.
+    #[cfg(test)]
+    pub(super) fn candle_form(&self) -> candle_nn::LayerNorm {
+        let vector = |values: &[f32]| Tensor::new(values, &candle_core::Device::Cpu).unwrap();
+        candle_nn::LayerNorm::new(vector(&self.weight), vector(&self.bias), self.eps.into())
+    }
+
     fn kernel(&self) -> kernels::Norm<'_> {
         kernels::Norm { weight: &self.weight, bias: &self.bias, eps: self.eps }
     }

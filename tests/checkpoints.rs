@@ -1,0 +1,219 @@
+//! What a model folder may hold, and how each damage is refused: by name, before anything is computed.
+#![allow(clippy::unwrap_used)]
+
+mod common;
+
+use candlewick::{
+    Error, LoadOptions, TextClassificationOptions, TextClassificationPipeline, TokenClassificationOptions,
+    TokenClassificationPipeline,
+};
+use common::{Files, Tensors};
+use serde_json::{Value, json};
+
+const TOKEN: &str = "ForTokenClassification";
+const TEXTS: [&str; 3] = ["Ada lives in London.", "", "London, London, a b c"];
+
+fn load(files: &Files) -> Result<TokenClassificationPipeline, Error> {
+    TokenClassificationPipeline::load(files.write().path(), &LoadOptions::default())
+}
+
+/// Logits of all texts, as one list.
+fn logits(pipeline: &TokenClassificationPipeline) -> Vec<f32> {
+    let options = TokenClassificationOptions::default();
+    let mut answers: Vec<_> = pipeline.logits(TEXTS, &options).unwrap().collect::<Result<_, _>>().unwrap();
+    answers.sort_by_key(|(index, _)| *index);
+    answers.into_iter().flat_map(|(_, answer)| answer.output.logits.values).collect()
+}
+
+/// The error of a folder whose files were changed.
+fn refused(change: impl FnOnce(&mut Files)) -> Error {
+    let mut files = Files::bert(TOKEN);
+    change(&mut files);
+    load(&files).map(|_| ()).unwrap_err()
+}
+
+#[track_caller]
+fn assert_says(error: &Error, kind: &str, parts: &[&str]) {
+    assert_eq!(error.kind(), kind, "{error}");
+    for part in parts {
+        assert!(error.to_string().contains(part), "{error} does not say {part}");
+    }
+}
+
+fn rename(tensors: &mut Tensors, new: impl Fn(&str) -> String) {
+    *tensors = std::mem::take(tensors).into_iter().map(|(name, tensor)| (new(&name), tensor)).collect();
+}
+
+#[test]
+fn other_names_of_the_same_tensors_give_the_same_bits() {
+    let expected = logits(&load(&Files::bert(TOKEN)).unwrap());
+    let changes: [(&str, fn(&mut Tensors)); 5] = [
+        ("no prefix", |tensors| rename(tensors, |name| name.replace("bert.", ""))),
+        ("wrapped", |tensors| rename(tensors, |name| format!("module.{name}"))),
+        ("wrapped without prefix", |tensors| rename(tensors, |name| format!("module.{}", name.replace("bert.", "")))),
+        ("gamma and beta", |tensors| {
+            rename(tensors, |name| {
+                name.replace("LayerNorm.weight", "LayerNorm.gamma").replace("LayerNorm.bias", "LayerNorm.beta")
+            });
+        }),
+        ("unused tensors", |tensors| {
+            for name in ["cls.predictions.bias", "bert.embeddings.position_ids", "loss_fct.weight", "lm_head.x"] {
+                tensors.insert(name.to_owned(), (vec![1], vec![0.0]));
+            }
+        }),
+    ];
+    for (what, change) in changes {
+        let mut files = Files::bert(TOKEN);
+        change(&mut files.tensors);
+        assert_eq!(logits(&load(&files).unwrap()), expected, "{what}");
+    }
+}
+
+#[test]
+fn shards_are_one_checkpoint() {
+    let files = Files::bert(TOKEN);
+    let folder = files.write();
+    std::fs::remove_file(folder.path().join("model.safetensors")).unwrap();
+    let (head, encoder): (Vec<_>, Vec<_>) = files.tensors.iter().partition(|(name, _)| name.starts_with("classifier"));
+    common::write_tensors(&folder.path().join("one.safetensors"), head.iter().copied());
+    common::write_tensors(&folder.path().join("two.safetensors"), encoder.iter().copied());
+    let shard = |name: &str| if name.starts_with("classifier") { "one.safetensors" } else { "two.safetensors" };
+    let map: serde_json::Map<_, _> = files.tensors.keys().map(|name| (name.clone(), json!(shard(name)))).collect();
+    let index = json!({"metadata": {"total_size": 0}, "weight_map": map});
+    std::fs::write(folder.path().join("model.safetensors.index.json"), index.to_string()).unwrap();
+    let pipeline = TokenClassificationPipeline::load(folder.path(), &LoadOptions::default()).unwrap();
+    assert_eq!(logits(&pipeline), logits(&load(&files).unwrap()));
+}
+
+#[test]
+fn tensors_that_do_not_fit_are_named_with_expected_and_got() {
+    let cases: [(fn(&mut Files), &[&str]); 7] = [
+        (
+            |files| drop(files.tensors.remove("bert.encoder.layer.1.output.dense.bias")),
+            &["bert.encoder.layer.1.output.dense.bias", "expected shape [8]", "got none"],
+        ),
+        (
+            |files| files.tensors.get_mut("classifier.weight").unwrap().0 = vec![8, 3],
+            &["classifier.weight", "expected shape [3, 8]", "got [8, 3]"],
+        ),
+        (|files| files.tensors.retain(|name, _| !name.starts_with("classifier")), &["no token-classification head"]),
+        (
+            |files| drop(files.tensors.insert("bert.encoder.adapter.weight".into(), (vec![1], vec![0.0]))),
+            &["bert.encoder.adapter.weight", "expected none of this name"],
+        ),
+        (
+            |files| files.tensors.get_mut("bert.encoder.layer.0.output.dense.weight").unwrap().1[5] = f32::INFINITY,
+            &["bert.encoder.layer.0.output.dense.weight", "finite", "element 5"],
+        ),
+        (
+            |files| drop(files.tensors.remove("bert.embeddings.word_embeddings.weight")),
+            &["bert.embeddings.word_embeddings.weight", "expected one, got none"],
+        ),
+        (
+            |files| {
+                let words = files.tensors["bert.embeddings.word_embeddings.weight"].clone();
+                files.tensors.insert("generator.embeddings.word_embeddings.weight".into(), words);
+            },
+            &["expected one, got two"],
+        ),
+    ];
+    for (change, parts) in cases {
+        assert_says(&refused(change), "model_format", parts);
+    }
+}
+
+#[test]
+fn configurations_that_lie_are_refused() {
+    let cases: [(&str, Value, &str, &[&str]); 10] = [
+        ("num_attention_heads", json!(3), "model_format", &["multiple of 3 heads", "got 8"]),
+        ("num_attention_heads", json!(0), "model_format", &["at least 1"]),
+        ("num_hidden_layers", json!(-1), "model_format", &["num_hidden_layers", "got -1"]),
+        ("num_hidden_layers", json!(3), "model_format", &["encoder.layer.2"]),
+        ("hidden_size", json!(1 << 30), "model_format", &["expected shape"]),
+        ("vocab_size", json!("many"), "model_format", &["vocab_size", "\"many\""]),
+        ("hidden_act", json!("gleu"), "unsupported_model", &["activation", "gleu", "gelu_new"]),
+        ("model_type", json!("gpt2"), "unsupported_model", &["gpt2", "distilbert", "xlm-roberta"]),
+        ("is_decoder", json!(true), "unsupported_model", &["is_decoder"]),
+        ("position_embedding_type", json!("relative_key"), "unsupported_model", &["relative_key", "absolute"]),
+    ];
+    for (key, value, kind, parts) in cases {
+        let error = refused(|files| files.config[key] = value.clone());
+        assert_says(&error, kind, parts);
+    }
+}
+
+#[test]
+fn a_model_of_the_other_task_is_refused() {
+    let folder = Files::bert(TOKEN).write();
+    let error = TextClassificationPipeline::load(folder.path(), &LoadOptions::default()).map(|_| ()).unwrap_err();
+    assert_says(&error, "parameter", &["task", "token-classification for this model"]);
+}
+
+#[test]
+fn missing_and_broken_files_are_named() {
+    for (file, kind) in
+        [("config.json", "model_not_found"), ("vocab.txt", "model_not_found"), ("model.safetensors", "model_not_found")]
+    {
+        let folder = Files::bert(TOKEN).write();
+        std::fs::remove_file(folder.path().join(file)).unwrap();
+        let error = TokenClassificationPipeline::load(folder.path(), &LoadOptions::default()).map(|_| ()).unwrap_err();
+        assert_says(&error, kind, &[file]);
+    }
+    for (file, text) in [
+        ("config.json", "{"),
+        ("tokenizer_config.json", "[1]"),
+        ("tokenizer.json", "{\"model\": 1}"),
+        ("model.safetensors", "not a safetensors file"),
+        ("vocab.txt", "only\nordinary\nwords"),
+    ] {
+        let folder = Files::bert(TOKEN).write();
+        std::fs::write(folder.path().join(file), text).unwrap();
+        let error = TokenClassificationPipeline::load(folder.path(), &LoadOptions::default()).map(|_| ()).unwrap_err();
+        assert_says(&error, "model_format", &[file]);
+    }
+    let folder = Files::bert(TOKEN).write();
+    std::fs::rename(folder.path().join("model.safetensors"), folder.path().join("pytorch_model.bin")).unwrap();
+    let error = TokenClassificationPipeline::load(folder.path(), &LoadOptions::default()).map(|_| ()).unwrap_err();
+    assert_says(&error, "unsupported_model", &["pytorch_model.bin", "model.safetensors"]);
+    let error = TokenClassificationPipeline::load("no/such/folder", &LoadOptions::default()).map(|_| ()).unwrap_err();
+    assert_says(&error, "model_not_found", &["no/such/folder"]);
+}
+
+#[test]
+fn an_id_beyond_the_embedding_table_is_an_error_of_its_input() {
+    let mut files = Files::bert(TOKEN);
+    files.vocabulary.push("paris".into());
+    let pipeline = load(&files).unwrap();
+    let options = TokenClassificationOptions::default();
+    let error = pipeline.run(["Ada", "Ada in Paris"], &options).unwrap_err();
+    assert_says(&error, "input", &["input 1", "\"paris\"", "16", "15"]);
+    assert!(pipeline.run(["Ada"], &options).is_ok());
+}
+
+#[test]
+fn an_embedding_that_is_nan_is_refused_when_it_is_met() {
+    let mut files = Files::bert(TOKEN);
+    let row = common::VOCABULARY.iter().position(|token| *token == "lives").unwrap();
+    files.tensors.get_mut("bert.embeddings.word_embeddings.weight").unwrap().1[row * 8] = f32::NAN;
+    let pipeline = load(&files).unwrap();
+    let options = TokenClassificationOptions::default();
+    assert!(pipeline.run(["Ada"], &options).is_ok());
+    let error = pipeline.run(["Ada lives"], &options).unwrap_err();
+    assert_says(&error, "model_format", &["word_embeddings", "row 6"]);
+}
+
+#[test]
+fn texts_stay_inside_the_position_table() {
+    let long = "ada ".repeat(100);
+    let mut files = Files::bert("ForSequenceClassification");
+    files.tokenizer_config["model_max_length"] = json!(1e30);
+    let folder = files.write();
+    let pipeline = TextClassificationPipeline::load(folder.path(), &LoadOptions::default()).unwrap();
+    assert_eq!(pipeline.max_tokens(), 32);
+    let error = pipeline.run(["a", &long], &TextClassificationOptions::default()).unwrap_err();
+    assert_says(&error, "input", &["input 1", "102 tokens", "limit is 32", "truncation is off"]);
+    let options = TextClassificationOptions { truncation: candlewick::Truncation::LongestFirst, ..Default::default() };
+    let answer = pipeline.run([long.as_str()], &options).unwrap().remove(0);
+    let cut = answer.cut.unwrap();
+    assert_eq!((cut.total, cut.kept, answer.output.len()), (102, 32, 3));
+}
