@@ -1,5 +1,5 @@
 //! What a model folder may hold, and how each damage is refused: by name, before anything is computed.
-#![allow(clippy::unwrap_used)]
+#![allow(clippy::unwrap_used, clippy::type_complexity)]
 
 mod common;
 

@@ -166,10 +166,11 @@ functions! {
 
 const SQRT_2_BY_PI: f32 = 0.797_884_6;
 
+/// `max(x, 0) - |x| / 2 * erfc(|x| / sqrt(2))`: the definition without its `1 + erf`, which loses the negative tail.
 #[inline(always)]
 fn gelu<V: Vector>(x: V) -> V {
-    let x = floor(x);
-    half_plus(x, math::erf(x * x.like(std::f32::consts::FRAC_1_SQRT_2)))
+    let size = x.abs().at_most(x.like(13.0));
+    math::tails(size).mul_add(size * x.like(-0.5), relu(x))
 }
 
 /// `x / 2 * (1 + y)`, without the rounding of `1 + y`.
@@ -206,4 +207,136 @@ fn relu<V: Vector>(x: V) -> V {
 #[inline(always)]
 fn floor<V: Vector>(x: V) -> V {
     x.at_least(x.like(-110.0))
+}
+
+#[cfg(test)]
+mod tests {
+    use proptest::prelude::*;
+
+    use super::*;
+    use crate::kernels::Isa;
+    use crate::kernels::arch::{kernels, twins};
+
+    const ALL: [Activation; 12] = [
+        Activation::Gelu,
+        Activation::GeluTanh,
+        Activation::QuickGelu,
+        Activation::Gelu10,
+        Activation::Relu,
+        Activation::Relu6,
+        Activation::Relu2,
+        Activation::Silu,
+        Activation::Tanh,
+        Activation::Sigmoid,
+        Activation::Mish,
+        Activation::Linear,
+    ];
+
+    /// The definitions in f64.
+    fn exact(x: f64, activation: Activation) -> f64 {
+        let sigmoid = |x: f64| 1.0 / (1.0 + libm::exp(-x));
+        let gelu = 0.5 * x * libm::erfc(-x / std::f64::consts::SQRT_2);
+        match activation {
+            Activation::Gelu => gelu,
+            // 1 + tanh(y) = 2 sigmoid(2 y)
+            Activation::GeluTanh => {
+                x * sigmoid(2.0 * (2.0 / std::f64::consts::PI).sqrt() * (x + 0.044_715 * x * x * x))
+            }
+            Activation::QuickGelu => x * sigmoid(1.702 * x),
+            Activation::Gelu10 => gelu.clamp(-10.0, 10.0),
+            Activation::Relu => x.clamp(0.0, f64::INFINITY),
+            Activation::Relu6 => x.clamp(0.0, 6.0),
+            Activation::Relu2 => x.clamp(0.0, f64::INFINITY).powi(2),
+            Activation::Silu => x * sigmoid(x),
+            Activation::Tanh => libm::tanh(x),
+            Activation::Sigmoid => sigmoid(x),
+            Activation::Mish => x * libm::tanh(libm::log1p(libm::exp(x))),
+            Activation::Linear => x,
+        }
+    }
+
+    #[test]
+    fn all_are_close_to_their_definitions_over_all_of_f32() {
+        let xs: Vec<_> = (0..=u32::MAX).step_by(20_011).map(f32::from_bits).filter(|x| x.is_finite()).collect();
+        for isa in Isa::available() {
+            for activation in ALL {
+                let mut got = xs.clone();
+                kernels(isa).unwrap().activate(&mut got, None, activation);
+                let tolerance = if activation == Activation::Gelu { 1e-7 } else { 1.5e-7 };
+                for (&x, got) in xs.iter().zip(got) {
+                    let exact = exact(f64::from(x), activation);
+                    let error = (f64::from(got) - exact).abs() / exact.abs().max(f64::from(x).abs()).max(1.0);
+                    let close = error <= tolerance || got == exact as f32;
+                    assert!(close, "{isa} {activation:?} of {x:e}: {got:e}, not {exact:e}");
+                }
+            }
+        }
+    }
+
+    #[test]
+    fn the_ends_are_the_limits() {
+        for isa in Isa::available() {
+            for activation in ALL {
+                let mut got = [f32::NAN, f32::INFINITY, f32::NEG_INFINITY];
+                kernels(isa).unwrap().activate(&mut got, None, activation);
+                let (top, bottom) = match activation {
+                    Activation::Linear => (f32::INFINITY, f32::NEG_INFINITY),
+                    Activation::Gelu10 => (10.0, 0.0),
+                    Activation::Relu6 => (6.0, 0.0),
+                    Activation::Tanh => (1.0, -1.0),
+                    Activation::Sigmoid => (1.0, 0.0),
+                    _ => (f32::INFINITY, 0.0),
+                };
+                assert!(got[0].is_nan(), "{isa} {activation:?}");
+                assert_eq!(got[1..], [top, bottom], "{isa} {activation:?}");
+            }
+        }
+    }
+
+    proptest! {
+        #[test]
+        fn every_instruction_set_is_close_to_the_twin(
+            (width, xs) in (1..=70_usize, 1..4_usize)
+                .prop_flat_map(|(width, rows)| (Just(width), prop::collection::vec(-6.0..6.0_f32, width * rows))),
+            bias in prop::collection::vec(-6.0..6.0_f32, 70),
+            start in 0..4_usize,
+        ) {
+            let (twin, others) = twins();
+            for activation in ALL {
+                let mut expected = xs.clone();
+                twin.activate(&mut expected, Some(&bias[..width]), activation);
+                for &(isa, kernels) in &others {
+                    let mut got = [&[f32::NAN; 4][..start], &xs, &[7.5]].concat();
+                    kernels.activate(&mut got[start..start + xs.len()], Some(&bias[..width]), activation);
+                    assert_eq!(got.pop(), Some(7.5), "{isa} wrote past the end");
+                    for (got, expected) in got[start..].iter().zip(&expected) {
+                        // Twice 1.5e-7 of the largest |x|, 12.
+                        assert!((got - expected).abs() <= 3.6e-6, "{isa} {activation:?}: {got}, not {expected}");
+                    }
+                }
+            }
+        }
+
+        #[test]
+        fn an_element_has_the_same_bits_in_every_place(xs in prop::collection::vec(-9.0..9.0_f32, 0..=70)) {
+            for isa in Isa::available() {
+                let kernels = kernels(isa).unwrap();
+                for activation in ALL {
+                    let mut together = xs.clone();
+                    kernels.activate(&mut together, None, activation);
+                    for (x, together) in xs.iter().zip(together) {
+                        let mut alone = [*x];
+                        kernels.activate(&mut alone, None, activation);
+                        assert_eq!(alone[0].to_bits(), together.to_bits(), "{isa} {activation:?} of {x}");
+                    }
+                }
+            }
+        }
+    }
+
+    #[test]
+    fn every_function_has_a_name() {
+        let named: Vec<_> = Activation::names().filter_map(Activation::from_name).collect();
+        assert!(ALL.iter().all(|activation| named.contains(activation)));
+    }
 }

@@ -46,3 +46,74 @@ pub(super) fn softmax<V: Vector>(isa: V::Isa, xs: &mut [f32], cols: usize, scale
         }
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use proptest::prelude::*;
+
+    use crate::kernels::arch::twins;
+
+    /// A row's softmax by every instruction set, which all have to be as close to the twin's as `tolerance`.
+    fn check(xs: &[f32], cols: usize, scale: f32, tolerance: f32) -> Vec<f32> {
+        let (twin, others) = twins();
+        let mut expected = xs.to_vec();
+        twin.softmax(&mut expected, cols, scale);
+        for (isa, kernels) in others {
+            for start in 0..3 {
+                let mut got = [&[f32::NAN; 3][..start], xs, &[7.5]].concat();
+                kernels.softmax(&mut got[start..start + xs.len()], cols, scale);
+                assert_eq!(got[start + xs.len()], 7.5, "{isa} wrote past the end");
+                for (got, expected) in got[start..].iter().zip(&expected) {
+                    let close = (got - expected).abs() <= tolerance * expected + 2e-38;
+                    assert!(close || (got.is_nan() && expected.is_nan()), "{isa}: {got}, not {expected}");
+                }
+            }
+        }
+        expected
+    }
+
+    proptest! {
+        #[test]
+        fn every_instruction_set_is_close_to_the_twin(
+            (cols, xs) in (1..=70_usize, 1..4_usize)
+                .prop_flat_map(|(cols, rows)| (Just(cols), prop::collection::vec(-80.0..80.0_f32, cols * rows))),
+            scale in 0.01..2.0_f32,
+        ) {
+            check(&xs, cols, scale, 1e-6);
+        }
+    }
+
+    #[test]
+    fn one_element_is_certain() {
+        assert_eq!(check(&[3.0, -1e30, f32::MAX], 1, 0.5, 0.0), [1.0, 1.0, 1.0]);
+    }
+
+    #[test]
+    fn minus_infinity_has_no_share() {
+        let none = f32::NEG_INFINITY;
+        for cols in [2, 5, 8, 9, 16, 17, 40] {
+            let mut xs = vec![none; cols];
+            (xs[0], xs[cols - 1]) = (1.0, 1.0);
+            let shares = check(&xs, cols, 0.125, 0.0);
+            assert!(shares[0] == 0.5 && shares[cols - 1] == 0.5 && shares.iter().sum::<f32>() == 1.0);
+        }
+    }
+
+    #[test]
+    fn huge_values_do_not_overflow() {
+        assert_eq!(check(&[3e38, -3e38, 3e38, 0.0], 4, 1.0, 0.0), [0.5, 0.0, 0.5, 0.0]);
+    }
+
+    #[test]
+    fn a_row_without_an_answer_is_nan_and_the_next_is_not() {
+        for bad in [f32::NAN, f32::INFINITY] {
+            for place in [0, 3, 16, 19] {
+                let mut xs = [0.0; 40];
+                xs[place] = bad;
+                let shares = check(&xs, 20, 1.0, 0.0);
+                assert!(shares[..20].iter().all(|share| share.is_nan()) && shares[20..] == [0.05; 20]);
+            }
+        }
+        assert!(check(&[f32::NEG_INFINITY; 9], 9, 1.0, 0.0).iter().all(|share| share.is_nan()));
+    }
+}

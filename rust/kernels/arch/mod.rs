@@ -42,3 +42,10 @@ pub(super) fn kernels(isa: Isa) -> Option<&'static dyn Kernels> {
         Isa::Avx2 | Isa::Avx512 => None,
     }
 }
+
+/// For tests: the plain twin, and every other instruction set that is there.
+#[cfg(test)]
+pub(super) fn twins() -> (&'static dyn Kernels, Vec<(Isa, &'static dyn Kernels)>) {
+    let others = Isa::available().into_iter().filter(|&isa| isa != Isa::Scalar);
+    (&scalar::Scalar, others.filter_map(|isa| Some((isa, kernels(isa)?))).collect())
+}

@@ -22,7 +22,7 @@ kernels!(Avx2, F32x8, "avx2,fma");
 
 /// Exists only where [`Avx2`] does.
 #[derive(Clone, Copy)]
-struct F32x8(__m256);
+pub(in crate::kernels::arch) struct F32x8(__m256);
 
 operators!(F32x8: Add add _mm256_add_ps, Sub sub _mm256_sub_ps, Mul mul _mm256_mul_ps, Div div _mm256_div_ps);
 
@@ -32,15 +32,6 @@ macro_rules! avx2 {
         // SAFETY: a token or a vector is at hand, and either exists only where the CPU has AVX2 and FMA.
         unsafe { $value }
     };
-}
-
-/// All bits of the first `count` lanes set, none of the others.
-#[inline(always)]
-fn first(count: usize) -> __m256i {
-    static MASKS: [i32; 16] = [-1, -1, -1, -1, -1, -1, -1, -1, 0, 0, 0, 0, 0, 0, 0, 0];
-    let mask = &MASKS[8 - count..][..8];
-    // SAFETY: `mask` holds 8 values; called by methods of a vector only, which exists only where AVX2 does.
-    unsafe { _mm256_loadu_si256(mask.as_ptr().cast()) }
 }
 
 impl Vector for F32x8 {
@@ -66,9 +57,14 @@ impl Vector for F32x8 {
 
     #[inline(always)]
     fn load_part(from: &[f32], fill: Self) -> Self {
-        let mask = first(from.len());
-        // SAFETY: the mask has as many lanes as the slice has values, no other is read; there is a vector.
-        Self(unsafe { _mm256_blendv_ps(fill.0, _mm256_maskload_ps(from.as_ptr(), mask), _mm256_castsi256_ps(mask)) })
+        // A lane is read where its mask is negative.
+        static MASKS: [i32; 16] = [-1, -1, -1, -1, -1, -1, -1, -1, 0, 0, 0, 0, 0, 0, 0, 0];
+        let mask = &MASKS[Self::LANES - from.len()..][..Self::LANES];
+        // SAFETY: `mask` holds 8 values, of which as many are negative as `from` holds; there is a vector.
+        Self(unsafe {
+            let mask = _mm256_loadu_si256(mask.as_ptr().cast());
+            _mm256_blendv_ps(fill.0, _mm256_maskload_ps(from.as_ptr(), mask), _mm256_castsi256_ps(mask))
+        })
     }
 
     #[inline(always)]
@@ -81,6 +77,16 @@ impl Vector for F32x8 {
     #[inline(always)]
     fn mul_add(self, factor: Self, addend: Self) -> Self {
         Self(avx2!(_mm256_fmadd_ps(self.0, factor.0, addend.0)))
+    }
+
+    #[inline(always)]
+    fn abs(self) -> Self {
+        Self(avx2!(_mm256_andnot_ps(_mm256_set1_ps(-0.0), self.0)))
+    }
+
+    #[inline(always)]
+    fn with_sign_of(self, other: Self) -> Self {
+        Self(avx2!(_mm256_or_ps(self.0, _mm256_and_ps(_mm256_set1_ps(-0.0), other.0))))
     }
 
     #[inline(always)]

@@ -1,4 +1,4 @@
-//! AVX-512F: sixteen lanes, masks for what is left over, and `vscalefps` for powers of two.
+//! AVX-512F: sixteen lanes, masked loads, and an instruction that multiplies by a power of two.
 
 #[allow(clippy::wildcard_imports, reason = "names of instructions")]
 use std::arch::x86_64::*;
@@ -22,7 +22,7 @@ kernels!(Avx512, F32x16, "avx512f");
 
 /// Exists only where [`Avx512`] does.
 #[derive(Clone, Copy)]
-struct F32x16(__m512);
+pub(in crate::kernels::arch) struct F32x16(__m512);
 
 operators!(F32x16: Add add _mm512_add_ps, Sub sub _mm512_sub_ps, Mul mul _mm512_mul_ps, Div div _mm512_div_ps);
 
@@ -32,13 +32,6 @@ macro_rules! avx512 {
         // SAFETY: a token or a vector is at hand, and either exists only where the CPU has AVX-512F.
         unsafe { $value }
     };
-}
-
-/// The first `count` lanes.
-#[inline(always)]
-fn first(count: usize) -> __mmask16 {
-    assert!(count < F32x16::LANES);
-    (1 << count) - 1
 }
 
 impl Vector for F32x16 {
@@ -64,8 +57,10 @@ impl Vector for F32x16 {
 
     #[inline(always)]
     fn load_part(from: &[f32], fill: Self) -> Self {
+        assert!(from.len() < Self::LANES);
+        let mask = (1 << from.len()) - 1;
         // SAFETY: the mask has as many lanes as the slice has values, no other is read; there is a vector.
-        Self(unsafe { _mm512_mask_loadu_ps(fill.0, first(from.len()), from.as_ptr()) })
+        Self(unsafe { _mm512_mask_loadu_ps(fill.0, mask, from.as_ptr()) })
     }
 
     #[inline(always)]
@@ -78,6 +73,20 @@ impl Vector for F32x16 {
     #[inline(always)]
     fn mul_add(self, factor: Self, addend: Self) -> Self {
         Self(avx512!(_mm512_fmadd_ps(self.0, factor.0, addend.0)))
+    }
+
+    #[inline(always)]
+    fn abs(self) -> Self {
+        Self(avx512!(_mm512_abs_ps(self.0)))
+    }
+
+    #[inline(always)]
+    fn with_sign_of(self, other: Self) -> Self {
+        // As integers: on f32 these operations would need AVX-512DQ.
+        avx512!({
+            let sign = _mm512_and_si512(_mm512_set1_epi32(i32::MIN), _mm512_castps_si512(other.0));
+            Self(_mm512_castsi512_ps(_mm512_or_si512(_mm512_castps_si512(self.0), sign)))
+        })
     }
 
     #[inline(always)]

@@ -9,6 +9,8 @@ mod avx512;
 
 pub(super) use avx2::Avx2;
 pub(super) use avx512::Avx512;
+#[cfg(test)]
+pub(super) use {avx2::F32x8, avx512::F32x16};
 
 /// The operators of a vector type, each one instruction.
 macro_rules! operators {

@@ -1,0 +1,125 @@
+//! Encodings and logits against transformers: `golden/make.py` wrote the checkpoints and what the reference makes of
+//! them.
+#![allow(clippy::unwrap_used)]
+
+use std::path::{Path, PathBuf};
+
+use candlewick::config::{Config, Task as TaskName};
+use candlewick::pipeline::{Pipeline, Task, TextClassification, TokenClassification, TokenLogits};
+use candlewick::{Input, LoadOptions, TextClassificationOptions, TokenClassificationOptions, Truncation};
+use serde::Deserialize;
+
+/// Tiny networks magnify the noise of f32 in the reference as well as in ours.
+const TOLERANCE: f32 = 1e-5;
+/// Between a text alone and in a batch, while candle's matrix product is inside.
+const BATCH_TOLERANCE: f32 = 1e-6;
+
+#[derive(Deserialize)]
+struct Case {
+    model: String,
+    encodings: Vec<Reference>,
+}
+
+#[derive(Deserialize)]
+struct Reference {
+    text: String,
+    text_pair: Option<String>,
+    ids: Vec<u32>,
+    type_ids: Vec<u32>,
+    offsets: Vec<(u32, u32)>,
+    special_tokens_mask: Vec<u8>,
+    tokens: Vec<String>,
+    logits: serde_json::Value,
+}
+
+impl Reference {
+    fn input(&self) -> Input {
+        match &self.text_pair {
+            Some(pair) => (self.text.as_str(), pair.as_str()).into(),
+            None => self.text.as_str().into(),
+        }
+    }
+
+    fn logits(&self) -> Vec<f32> {
+        fn collect(value: &serde_json::Value, out: &mut Vec<f32>) {
+            match value {
+                serde_json::Value::Array(rows) => rows.iter().for_each(|row| collect(row, out)),
+                number => out.push(number.as_f64().unwrap() as f32),
+            }
+        }
+        let mut values = Vec::new();
+        collect(&self.logits, &mut values);
+        values
+    }
+
+    #[track_caller]
+    fn assert_equal(&self, model: &str, got: &TokenLogits) {
+        let at = format!("{model}: {:?}", self.text);
+        let encoding = &got.encoding;
+        assert_eq!(encoding.ids, self.ids, "{at}: ids of {:?}", got.tokens);
+        assert_eq!(encoding.type_ids, self.type_ids, "{at}: segments");
+        let offsets: Vec<_> = encoding.offsets.iter().map(|offset| (offset.start, offset.end)).collect();
+        assert_eq!(offsets, self.offsets, "{at}: offsets of {:?}", got.tokens);
+        let special: Vec<u8> = encoding.special.iter().map(|&special| special.into()).collect();
+        assert_eq!(special, self.special_tokens_mask, "{at}: special tokens");
+        assert_eq!(got.tokens, self.tokens, "{at}: tokens");
+        assert_close(&got.logits.values, &self.logits(), TOLERANCE, &at);
+    }
+}
+
+#[track_caller]
+fn assert_close(ours: &[f32], theirs: &[f32], tolerance: f32, at: &str) {
+    assert_eq!(ours.len(), theirs.len(), "{at}: number of logits");
+    let worst = ours.iter().zip(theirs).map(|(a, b)| (a - b).abs()).fold(0.0, f32::max);
+    assert!(worst <= tolerance, "{at}: logits differ by {worst:e}");
+}
+
+fn golden() -> PathBuf {
+    Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/golden")
+}
+
+/// The case files of one task, each with its model's folder.
+fn cases(task: TaskName) -> Vec<(PathBuf, Case)> {
+    let files = std::fs::read_dir(golden().join("cases")).unwrap();
+    let mut cases: Vec<(PathBuf, Case)> = files
+        .map(|file| serde_json::from_str(&std::fs::read_to_string(file.unwrap().path()).unwrap()).unwrap())
+        .map(|case: Case| (golden().join("models").join(&case.model), case))
+        .filter(|(folder, _)| Config::load(folder).unwrap().task == Some(task))
+        .collect();
+    cases.sort_by(|(a, _), (b, _)| a.cmp(b));
+    assert!(cases.len() >= 6, "a case for each family");
+    cases
+}
+
+fn logits<T: Task>(pipeline: &Pipeline<T>, inputs: Vec<Input>, options: &T::Options) -> Vec<TokenLogits> {
+    let mut answers: Vec<_> = pipeline.logits(inputs, options).unwrap().collect::<Result<_, _>>().unwrap();
+    answers.sort_by_key(|(index, _)| *index);
+    answers.into_iter().map(|(_, answer)| answer.output).collect()
+}
+
+/// Every text alone, then all of them in batches.
+fn check<T: Task>(options: &T::Options) {
+    for (folder, case) in cases(T::NAME) {
+        let pipeline = Pipeline::<T>::load(&folder, &LoadOptions::default()).unwrap();
+        let inputs: Vec<Input> = case.encodings.iter().map(Reference::input).collect();
+        let batch = logits(&pipeline, inputs.clone(), options);
+        for ((reference, input), in_batch) in case.encodings.iter().zip(inputs).zip(batch) {
+            let alone = logits(&pipeline, vec![input], options).remove(0);
+            reference.assert_equal(&case.model, &alone);
+            let at = format!("{}: {:?} in a batch", case.model, reference.text);
+            assert_eq!(in_batch.encoding, alone.encoding, "{at}");
+            assert_close(&in_batch.logits.values, &alone.logits.values, BATCH_TOLERANCE, &at);
+        }
+    }
+}
+
+#[test]
+fn token_classification_equals_the_reference() {
+    check::<TokenClassification>(&TokenClassificationOptions::default());
+}
+
+#[test]
+fn text_classification_equals_the_reference() {
+    let truncation = Truncation::LongestFirst;
+    check::<TextClassification>(&TextClassificationOptions { truncation, ..Default::default() });
+}
