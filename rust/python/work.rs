@@ -22,7 +22,6 @@ pub(super) fn detached<R: Send>(
         work(&mut || {
             // Rarely: taking the GIL back can mean waiting for other Python threads.
             if raised.is_none() && last.elapsed() >= LOOK {
-                #[expect(clippy::redundant_closure_for_method_calls, reason = "the method is not general enough")]
                 let look = |py: Python<'_>| py.check_signals();
                 raised = Python::attach(look).err();
                 last = Instant::now();
