@@ -1,0 +1,107 @@
+"""The Rust core. Private: use `candlewick.pipeline`."""
+
+from collections.abc import Iterator
+from typing import Any, Final, TypedDict, final
+
+import numpy as np
+from numpy.typing import NDArray
+from typing_extensions import Unpack
+
+from candlewick.types import TextClassificationOptions, TokenClassificationOptions
+
+__version__: Final[str]
+
+class _LoadOptions(TypedDict, total=False):
+    dtype: str | None
+    threads: int | None
+    max_tokens: int | None
+
+def task_of(folder: str) -> str:
+    """Give the task that a model folder's `config.json` names."""
+
+@final
+class Answers(Iterator[tuple[int, Any, tuple[int, int] | None]]):
+    """Position, answer, and tokens kept and in total where the input was cut; as they finish."""
+
+    def __iter__(self) -> Answers: ...
+    def __next__(self) -> tuple[int, Any, tuple[int, int] | None]: ...
+
+@final
+class Logits:
+    """What post-processing starts from, for one input."""
+
+    @property
+    def values(self) -> NDArray[np.float32]:
+        """`[tokens, labels]` for token classification, `[labels]` for text classification."""
+
+    @property
+    def offsets(self) -> NDArray[np.int64]:
+        """`[tokens, 2]`, in code points."""
+
+    @property
+    def tokens(self) -> list[str]:
+        """The vocabulary's strings."""
+
+    @property
+    def special_tokens_mask(self) -> NDArray[np.bool_]:
+        """`[tokens]`: whether the template added the token."""
+
+@final
+class TokenClassifier:
+    """Token classification over a model folder."""
+
+    def __new__(cls, folder: str, **options: Unpack[_LoadOptions]) -> TokenClassifier: ...
+    @property
+    def labels(self) -> list[str]: ...
+    @property
+    def max_tokens(self) -> int: ...
+    @property
+    def model_type(self) -> str: ...
+    @property
+    def info(self) -> dict[str, Any]: ...
+    def run(
+        self, inputs: list[Any], **options: Unpack[TokenClassificationOptions]
+    ) -> tuple[list[list[dict[str, Any]]], list[tuple[int, int, int]]]:
+        """Give the answers in order, and index, kept and total tokens of each input that was cut."""
+
+    def stream(self, inputs: list[Any], **options: Unpack[TokenClassificationOptions]) -> Answers:
+        """Give answers as they finish."""
+
+    def logits(self, inputs: list[Any], **options: Unpack[TokenClassificationOptions]) -> list[Logits]:
+        """Give what post-processing starts from, for each input."""
+
+    def query(self, body: str) -> tuple[str, list[str]]:
+        """Give the response body to a request body, and warnings."""
+
+    def close(self) -> None:
+        """Free the model."""
+
+@final
+class TextClassifier:
+    """Text classification over a model folder."""
+
+    def __new__(cls, folder: str, **options: Unpack[_LoadOptions]) -> TextClassifier: ...
+    @property
+    def labels(self) -> list[str]: ...
+    @property
+    def max_tokens(self) -> int: ...
+    @property
+    def model_type(self) -> str: ...
+    @property
+    def info(self) -> dict[str, Any]: ...
+    def run(
+        self, inputs: list[Any], **options: Unpack[TextClassificationOptions]
+    ) -> tuple[list[list[dict[str, Any]]], list[tuple[int, int, int]]]:
+        """Give the answers in order, and index, kept and total tokens of each input that was cut."""
+
+    def stream(self, inputs: list[Any], **options: Unpack[TextClassificationOptions]) -> Answers:
+        """Give answers as they finish."""
+
+    def logits(self, inputs: list[Any], **options: Unpack[TextClassificationOptions]) -> list[Logits]:
+        """Give what post-processing starts from, for each input."""
+
+    def query(self, body: str) -> tuple[str, list[str]]:
+        """Give the response body to a request body, and warnings."""
+
+    def close(self) -> None:
+        """Free the model."""

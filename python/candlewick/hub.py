@@ -1,0 +1,169 @@
+"""From a model's name to a folder on this machine, by way of the Hugging Face Hub and its cache."""
+
+from __future__ import annotations
+
+import json
+import os
+import re
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from candlewick.errors import ModelFormatError, ModelNotFoundError, ParameterError, UnsupportedModelError
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable
+
+_DEMO = {"token-classification": "ner", "text-classification": "sentiment"}
+_WEIGHTS = "model.safetensors"
+_INDEX = "model.safetensors.index.json"
+#: What a model is made of besides its weights; a repository has some of them.
+_FILES = (
+    "config.json",
+    "tokenizer.json",
+    "tokenizer_config.json",
+    "special_tokens_map.json",
+    "added_tokens.json",
+    "vocab.txt",
+    "vocab.json",
+    "merges.txt",
+)
+#: `name` or `organisation/name`, as the Hub allows them.
+_ID = re.compile(r"[A-Za-z0-9][\w.-]*(/[A-Za-z0-9][\w.-]*)?")
+_COMMIT = re.compile(r"[0-9a-f]{40}")
+
+
+def resolve(
+    model: str | os.PathLike[str] | None,
+    *,
+    task: str | None,
+    revision: str | None,
+    token: str | bool | None,
+    cache_dir: str | os.PathLike[str] | None,
+    local_files_only: bool,
+) -> str:
+    """Give the folder of a model: the demo model's, the one that was named, or one of the Hub's cache.
+
+    Only what is needed is downloaded: configuration, tokenizer, and one format of weights. Without a connection the
+    cache is used as it is.
+
+    Raises:
+        ModelNotFoundError: There is no such folder and no such model, or it can't be reached and the cache lacks it.
+        UnsupportedModelError: The repository has no safetensors.
+    """
+    if model is None:
+        if task is None:
+            raise ParameterError("task: expected one for the demo model, got None")
+        return str(Path(__file__).parent / "demo" / _DEMO[task])
+    name = os.fspath(model)
+    if os.path.isdir(name):
+        if revision is not None:
+            raise ParameterError(f"revision: expected None for a folder, got {revision!r}")
+        return name
+    if not _ID.fullmatch(name):
+        raise ModelNotFoundError(f"{name}: no such folder, and not a Hub id (name or organisation/name)")
+    cache = _cache(cache_dir)
+    offline = local_files_only or os.environ.get("HF_HUB_OFFLINE", "").upper() in {"1", "ON", "YES", "TRUE"}
+    if offline or (revision is not None and _COMMIT.fullmatch(revision)):
+        folder = _cached(cache, name, revision)
+        if folder is not None:
+            return folder
+        if offline:
+            raise ModelNotFoundError(f"{_named(name, revision)}: not complete in the cache {cache}, and offline")
+    return _download(name, revision, token, cache)
+
+
+def _cache(cache_dir: str | os.PathLike[str] | None) -> Path:
+    """The folder of the Hub's cache, by the same rules as `huggingface_hub`."""
+    if cache_dir is not None:
+        return Path(cache_dir)
+    for variable in ("HF_HUB_CACHE", "HUGGINGFACE_HUB_CACHE"):
+        if os.environ.get(variable):
+            return Path(os.environ[variable]).expanduser()
+    home = os.environ.get("HF_HOME")
+    if not home:
+        home = os.path.join(os.environ.get("XDG_CACHE_HOME", os.path.join("~", ".cache")), "huggingface")
+    return Path(home).expanduser() / "hub"
+
+
+def _cached(cache: Path, name: str, revision: str | None) -> str | None:
+    """The snapshot of a revision, if all that is needed of it is there."""
+    repository = cache / f"models--{name.replace('/', '--')}"
+    revision = revision or "main"
+    try:
+        commit = revision if _COMMIT.fullmatch(revision) else (repository / "refs" / revision).read_text().strip()
+    except OSError:
+        return None
+    snapshot = repository / "snapshots" / commit
+    return str(snapshot) if _complete(snapshot) else None
+
+
+def _complete(folder: Path) -> bool:
+    there = [(folder / name).is_file() for name in ("tokenizer.json", "vocab.txt", "vocab.json")]
+    if not (folder / "config.json").is_file() or not any(there):
+        return False
+    if (folder / _WEIGHTS).is_file():
+        return True
+    index = folder / _INDEX
+    return index.is_file() and all((folder / shard).is_file() for shard in _shards(index))
+
+
+def _shards(index: Path) -> list[str]:
+    """The files that an index of weights names."""
+    try:
+        shards = set(json.loads(index.read_text(encoding="utf-8"))["weight_map"].values())
+    except (ValueError, KeyError, AttributeError, TypeError):
+        raise ModelFormatError(f"{index}: weight_map: expected an object of tensor name to file name") from None
+    if not all(isinstance(shard, str) and os.path.basename(shard) == shard for shard in shards):
+        raise ModelFormatError(f"{index}: weight_map: expected file names without folders, got {sorted(shards)}")
+    return sorted(shards)
+
+
+def _download(name: str, revision: str | None, token: str | bool | None, cache: Path) -> str:
+    from huggingface_hub import HfApi, errors, hf_hub_download, snapshot_download
+
+    what = _named(name, revision)
+    try:
+        listing = HfApi().model_info(name, revision=revision, token=token).siblings or []
+        files = {file.rfilename for file in listing}
+        wanted = [file for file in _FILES if file in files]
+        if _WEIGHTS in files:
+            wanted.append(_WEIGHTS)
+        elif _INDEX in files:
+            index = hf_hub_download(name, _INDEX, revision=revision, token=token, cache_dir=cache)
+            wanted += [_INDEX, *_shards(Path(index))]
+        else:
+            raise _no_weights(what, files)
+        return str(
+            snapshot_download(name, revision=revision, token=token, cache_dir=cache, allow_patterns=wanted)
+        )
+    except errors.GatedRepoError:
+        raise ModelNotFoundError(
+            f"{what}: gated on the Hub; accept its conditions there and pass a token of that account"
+        ) from None
+    except errors.RevisionNotFoundError:
+        raise ModelNotFoundError(f"{what}: the Hub has this model, but no such revision") from None
+    except errors.RepositoryNotFoundError:
+        raise ModelNotFoundError(
+            f"{what}: no such folder, and no such model on the Hub (a private one needs a token)"
+        ) from None
+    except (UnsupportedModelError, ModelFormatError):
+        raise
+    except Exception as error:  # what a broken connection raises differs from release to release
+        folder = _cached(cache, name, revision)
+        if folder is not None:
+            return folder
+        raise ModelNotFoundError(
+            f"{what}: not in the cache {cache}, and the Hub can't be reached: {type(error).__name__}"
+        ) from error
+
+
+def _no_weights(what: str, files: Iterable[str]) -> UnsupportedModelError:
+    found = sorted(file for file in files if file.endswith((".bin", ".h5", ".onnx", ".msgpack", ".pt")))
+    return UnsupportedModelError(
+        f"{what}: weights in {', '.join(found) or 'no known format'} are not supported; "
+        f"supported: {_WEIGHTS}, {_INDEX}"
+    )
+
+
+def _named(name: str, revision: str | None) -> str:
+    return name if revision is None else f"{name} (revision {revision})"

@@ -1,0 +1,120 @@
+"""`candlewick.pipeline`: from a model's name to something that answers."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any, Literal, overload
+
+from candlewick import _native
+from candlewick.errors import ParameterError
+from candlewick.text_classification import TextClassificationPipeline
+from candlewick.token_classification import TokenClassificationPipeline
+
+if TYPE_CHECKING:
+    import os
+
+_TASKS = {
+    "token-classification": "token-classification",
+    "ner": "token-classification",
+    "text-classification": "text-classification",
+    "sentiment-analysis": "text-classification",
+}
+#: What this build can compute in; the others come with the engine that computes them.
+_DTYPES = ("float32",)
+_QUALITIES = ("warn", "strict", "skip")
+
+
+@overload
+def pipeline(
+    task: Literal["token-classification", "ner"], model: str | os.PathLike[str] | None = None, **options: Any
+) -> TokenClassificationPipeline: ...
+@overload
+def pipeline(
+    task: Literal["text-classification", "sentiment-analysis"],
+    model: str | os.PathLike[str] | None = None,
+    **options: Any,
+) -> TextClassificationPipeline: ...
+@overload
+def pipeline(
+    task: str | None = None, model: str | os.PathLike[str] | None = None, **options: Any
+) -> TokenClassificationPipeline | TextClassificationPipeline: ...
+def pipeline(
+    task: str | None = None,
+    model: str | os.PathLike[str] | None = None,
+    *,
+    revision: str | None = None,
+    token: str | bool | None = None,
+    cache_dir: str | os.PathLike[str] | None = None,
+    local_files_only: bool = False,
+    dtype: str = "float32",
+    device: str = "cpu",
+    threads: int | None = None,
+    max_tokens: int | None = None,
+    quality: str = "warn",
+    packed_cache: bool = True,
+    encoder_from: object = None,
+    **defaults: Any,
+) -> TokenClassificationPipeline | TextClassificationPipeline:
+    """Load a model.
+
+    Args:
+        task: "token-classification" (or "ner"), "text-classification" (or "sentiment-analysis"); `None` for what the
+            model's configuration says.
+        model: A Hub id, a folder, or `None` for the demo model of the task, which needs no network.
+        revision: Branch, tag or commit of a Hub model.
+        token: Hub token; `None` for the one that is stored, `False` for none.
+        cache_dir: Folder of the Hub's cache.
+        local_files_only: Whether to use only what the cache has.
+        dtype: "float32".
+        device: "cpu".
+        threads: Threads of a call; `None` for what cgroup and affinity allow.
+        max_tokens: A limit below the model's own, in tokens with special tokens.
+        quality: What a reduced precision that misses its accuracy gate does: "warn", "strict", "skip". Without effect
+            on float32.
+        packed_cache: Whether packed weights may be kept on disk. Without effect on float32 in this release.
+        encoder_from: Reserved.
+        **defaults: Options of calls, given once; a call's own win.
+
+    Raises:
+        ParameterError: An argument's value is not allowed.
+        ModelNotFoundError: There is no such model.
+        ModelFormatError: A file of the model is damaged or does not fit the others.
+        UnsupportedModelError: The model's architecture or files are not supported.
+
+    >>> import candlewick
+    >>> candlewick.pipeline("ner").labels[:3]
+    ['O', 'B-PER', 'I-PER']
+    """
+    arguments = {**locals(), **defaults}
+    del arguments["defaults"]
+    name = _one_of("task", task, _TASKS) if task is not None else None
+    if name is None and model is None:
+        raise ParameterError("task: expected a task or a model, got neither")
+    _one_of("dtype", dtype, _DTYPES)
+    _one_of("device", device, ("cpu",))
+    _one_of("quality", quality, _QUALITIES)
+    if not isinstance(packed_cache, bool):
+        raise ParameterError(f"packed_cache: expected True or False, got {packed_cache!r}")
+    if encoder_from is not None:
+        raise ParameterError("encoder_from: expected None (sharing an encoder is reserved), got a value")
+    from candlewick import hub
+
+    chosen = _TASKS[name] if name is not None else None
+    folder = hub.resolve(
+        model,
+        task=chosen,
+        revision=revision,
+        token=token,
+        cache_dir=cache_dir,
+        local_files_only=local_files_only,
+    )
+    if (chosen or _native.task_of(folder)) == "token-classification":
+        tokens = _native.TokenClassifier(folder, dtype=dtype, threads=threads, max_tokens=max_tokens)
+        return TokenClassificationPipeline(tokens, arguments, defaults)
+    texts = _native.TextClassifier(folder, dtype=dtype, threads=threads, max_tokens=max_tokens)
+    return TextClassificationPipeline(texts, arguments, defaults)
+
+
+def _one_of(name: str, value: object, allowed: Any) -> str:
+    if isinstance(value, str) and value in allowed:
+        return value
+    raise ParameterError(f"{name}: expected one of {', '.join(allowed)}, got {value!r}")
