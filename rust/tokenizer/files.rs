@@ -34,7 +34,8 @@ pub(super) fn load(folder: &Path, settings: &Settings) -> Result<Crate> {
         });
     };
     let failed = |error: tokenizers::Error| Error::format(folder, format!("tokenizer files: {error}"));
-    tokenizer.add_tokens(settings.added()).map_err(failed)?;
+    let present: Vec<_> = tokenizer.get_added_tokens_decoder().into_values().collect();
+    tokenizer.add_tokens(settings.added(&present)).map_err(failed)?;
     override_components(&mut tokenizer, settings).map_err(failed)?;
     Ok(tokenizer)
 }

@@ -69,26 +69,37 @@ impl Settings {
 
     /// The name of one special token of the class (`unk_token`, …): the checkpoint's, else the class's.
     pub(super) fn special(&self, key: &str) -> Option<AddedToken> {
-        // transformers 4 reads special_tokens_map.json only where tokenizer_config.json lists no added tokens itself.
-        let legacy = if self.values.contains_key("added_tokens_decoder") { None } else { self.special_map.get(key) };
         let default = || {
             let (_, token) = self.class.special.iter().find(|(name, _)| *name == key)?;
             Some(AddedToken::from(*token, true))
         };
-        let mut token = match legacy.or_else(|| self.values.get(key)) {
+        let mut token = match self.special_value(key) {
             Some(value) => added_token(value, true)?,
             None => default()?,
         };
-        let plain = legacy.or_else(|| self.values.get(key)).is_none_or(Value::is_string);
-        token.lstrip |= plain && key == "mask_token" && self.class.mask_takes_space;
+        token.lstrip |= key == "mask_token" && self.class.mask_takes_space && self.is_plain(key);
         Some(token)
     }
 
-    /// Every token that the settings add to the vocabulary, in transformers' order: those with a number first.
-    pub(super) fn added(&self) -> Vec<AddedToken> {
+    /// What the files say of a special token. transformers 4 reads `special_tokens_map.json` only where
+    /// `tokenizer_config.json` lists no added tokens itself.
+    fn special_value(&self, key: &str) -> Option<&Value> {
+        let legacy = if self.values.contains_key("added_tokens_decoder") { None } else { self.special_map.get(key) };
+        legacy.or_else(|| self.values.get(key))
+    }
+
+    /// Whether a special token is given by its name alone, without flags.
+    fn is_plain(&self, key: &str) -> bool {
+        self.special_value(key).is_none_or(Value::is_string)
+    }
+
+    /// Every token that the settings add to the vocabulary or change in it, in transformers' order: those with a number
+    /// first. `present` are the added tokens of the tokenizer's own file, whose flags win over those of a special token
+    /// unless the settings list added tokens themselves.
+    pub(super) fn added(&self, present: &[AddedToken]) -> Vec<AddedToken> {
         const KEYS: [&str; 7] =
             ["bos_token", "eos_token", "unk_token", "sep_token", "pad_token", "cls_token", "mask_token"];
-        let special: Vec<_> = KEYS.iter().filter_map(|key| self.special(key)).collect();
+        let special: Vec<_> = KEYS.iter().filter_map(|key| Some((self.special(key)?, self.is_plain(key)))).collect();
         let mut numbered: Vec<(u64, AddedToken)> = self
             .get("added_tokens_decoder")
             .and_then(Value::as_object)
@@ -99,11 +110,15 @@ impl Settings {
         numbered.sort_by_key(|(id, _)| *id);
         let mut tokens: Vec<_> = numbered.into_iter().map(|(_, token)| token).collect();
         for token in &mut tokens {
-            token.special |= special.iter().any(|special| special.content == token.content);
+            token.special |= special.iter().any(|(special, _)| special.content == token.content);
         }
+        let listed = self.values.contains_key("added_tokens_decoder");
         let more = self.get("additional_special_tokens").and_then(Value::as_array).into_iter().flatten();
-        for token in special.into_iter().chain(more.filter_map(|token| added_token(token, true))) {
-            if !tokens.iter().any(|known| known.content == token.content) {
+        let more = more.filter_map(|value| Some((added_token(value, true)?, value.is_string())));
+        for (token, plain) in special.into_iter().chain(more) {
+            let same = |known: &AddedToken| known.content == token.content;
+            let settled = tokens.iter().any(same) || ((plain || !listed) && present.iter().any(same));
+            if !settled {
                 tokens.push(token);
             }
         }

@@ -1,0 +1,161 @@
+"""The checkpoints of the goldens: family, head, labels, tokenizer and file layout of each."""
+
+from __future__ import annotations
+
+import json
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+import tokenizers_ as tok
+import torch
+import transformers
+from safetensors.torch import load_file, save_file
+from tokenizers import AddedToken
+
+IOB2 = ["O", "B-MISC", "I-MISC", "B-PER", "I-PER", "B-ORG", "I-ORG", "B-LOC", "I-LOC"]
+IOB1 = ["B-LOC", "B-MISC", "B-ORG", "I-LOC", "I-MISC", "I-ORG", "I-PER", "O"]
+PLAIN = ["O", "PER", "LOC", "work-of-art", "-LRB-"]
+BIOES = ["O", "S-PER", "B-PER", "I-PER", "E-PER", "B-O", "I-O"]
+XLMR = ["<s>", "<pad>", "</s>", "<unk>", "<mask>"]
+CAMEMBERT = ["<s>NOTUSED", "<pad>", "</s>NOTUSED", "<unk>", "<unk>NOTUSED", "<s>", "</s>", "<mask>"]
+SIZES = {
+    "hidden_size": 32,
+    "num_hidden_layers": 2,
+    "num_attention_heads": 4,
+    "intermediate_size": 64,
+    "max_position_embeddings": 66,
+}
+DISTIL = {"dim": 32, "n_layers": 2, "n_heads": 4, "hidden_dim": 64, "max_position_embeddings": 64}
+
+
+@dataclass
+class Checkpoint:
+    """One row of the table."""
+
+    name: str
+    model: str  # the class, without "For…"
+    labels: list[str] | int
+    tokenizer: Any
+    token: bool = True
+    config: dict[str, Any] = field(default_factory=dict)
+    files: str = "tokenizer.json"
+    settings: dict[str, Any] | None = field(default_factory=lambda: {"model_max_length": 48})
+    layout: str = "single"  # single, sharded, f16, bf16, gamma, extra
+
+
+def _bert(lower: bool = False, **more: Any) -> dict[str, Any]:
+    return {"tokenizer_class": "BertTokenizer", "do_lower_case": lower, "model_max_length": 48, **more}
+
+
+def table() -> list[Checkpoint]:
+    """Every checkpoint; tokenizers of one kind are shared."""
+    cased, uncased, bpe = tok.bert(False), tok.bert(True), tok.byte_level()
+    xlmr, camembert = tok.unigram(XLMR), tok.unigram(CAMEMBERT)
+    with_token = tok.bert(False)
+    with_token.add_tokens([AddedToken("Jessica", lstrip=True), AddedToken("New York", single_word=True)])
+    baked = tok.bert(False)
+    baked.enable_truncation(12, direction="left")
+    baked.enable_padding(length=20)
+    roberta = {"pad_token_id": 1, "bos_token_id": 0, "eos_token_id": 2, "type_vocab_size": 1, "layer_norm_eps": 1e-5}
+    french = {"pad_token_id": 1, "bos_token_id": 5, "eos_token_id": 6, "type_vocab_size": 1, "layer_norm_eps": 1e-5}
+    sequence = {"token": False}
+    multi = {"problem_type": "multi_label_classification"}
+    small = {"model_max_length": 16}
+    map_ = {"unk_token": "[UNK]", "mask_token": {"__type": "AddedToken", "content": "[MASK]", "lstrip": True}}
+    return [
+        Checkpoint("bert-ner", "Bert", IOB2, cased, settings=_bert()),
+        Checkpoint("bert-ner-vocab", "Bert", IOB1, cased, files="vocab.txt", layout="gamma",
+                   settings={"do_lower_case": False, "max_len": 48, "init_inputs": []}, config={"layer_norm_eps": 3e-3}),
+        Checkpoint("bert-ner-uncased-vocab", "Bert", PLAIN, uncased, files="vocab.txt", settings=None, layout="extra"),
+        Checkpoint("bert-ner-file-says-upper", "Bert", BIOES, tok.bert(True, file_lower=False), layout="sharded",
+                   settings={"tokenizer_class": "BertTokenizerFast", **small}),
+        Checkpoint("bert-ner-file-says-lower", "Bert", IOB2, tok.bert(False, file_lower=True), layout="f16",
+                   settings=_bert(strip_accents=False, tokenize_chinese_chars=False, **small)),
+        Checkpoint("bert-ner-generic", "Bert", IOB2, tok.bert(False, file_lower=True), layout="bf16",
+                   settings={"tokenizer_class": "PreTrainedTokenizerFast", "unk_token": "[UNK]", "pad_token": "[PAD]",
+                             "model_max_length": int(1e30)}, config={"hidden_act": "gelu_new"}),
+        Checkpoint("bert-ner-added", "Bert", IOB2, with_token, settings=_bert(**map_), config={"hidden_act": "relu"}),
+        Checkpoint("bert-ner-baked", "Bert", IOB2, baked, settings=_bert(pad_token="[PAD]", model_max_length=16)),
+        Checkpoint("bert-pos", "Bert", 5, cased, settings=_bert(), config={"hidden_act": "silu"}),
+        Checkpoint("bert-sentiment", "Bert", ["negative", "neutral", "positive"], cased, **sequence, settings=_bert()),
+        Checkpoint("bert-rerank", "Bert", 1, uncased, **sequence, settings=_bert(True)),
+        Checkpoint("bert-regression", "Bert", 1, uncased, **sequence, settings=_bert(True),
+                   config={"problem_type": "regression", "hidden_act": "quick_gelu"}),
+        Checkpoint("bert-pair-generic", "Bert", 3, cased, **sequence,
+                   settings={"tokenizer_class": "PreTrainedTokenizerFast", "unk_token": "[UNK]", "pad_token": "[PAD]",
+                             "model_max_length": 24}, config={"layer_norm_eps": 3e-3}),
+        Checkpoint("roberta-ner", "Roberta", IOB2, bpe, config=roberta, settings={"model_max_length": 48}),
+        Checkpoint("roberta-ner-vocab", "Roberta", IOB1, bpe, files="vocab.json", settings=None, config=roberta),
+        Checkpoint("roberta-ner-prefix", "Roberta", IOB2, bpe, config={**roberta, "layer_norm_eps": 3e-3},
+                   settings={"tokenizer_class": "RobertaTokenizer", "add_prefix_space": True, **small}),
+        Checkpoint("roberta-ner-file-prefix", "Roberta", PLAIN, tok.byte_level(True), config=roberta,
+                   settings={"tokenizer_class": "RobertaTokenizer", "trim_offsets": False, "model_max_length": 48}),
+        Checkpoint("roberta-emotions", "Roberta", 4, bpe, **sequence, config={**roberta, **multi}),
+        Checkpoint("xlm-roberta-ner", "XLMRoberta", IOB1, xlmr, config=roberta),
+        Checkpoint("xlm-roberta-ner-left", "XLMRoberta", IOB2, xlmr, config=roberta,
+                   settings={"truncation_side": "left", "tokenizer_class": "XLMRobertaTokenizer", **small}),
+        Checkpoint("xlm-roberta-language", "XLMRoberta", 3, xlmr, **sequence, config=roberta, layout="f16"),
+        Checkpoint("camembert-ner", "Camembert", IOB2, camembert, config=french),
+        Checkpoint("camembert-sentiment", "Camembert", 2, camembert, **sequence, config=french),
+        Checkpoint("distilbert-ner", "DistilBert", IOB2, uncased, config=DISTIL, settings={"model_max_length": 16}),
+        Checkpoint("distilbert-sentiment", "DistilBert", ["NEGATIVE", "POSITIVE"], uncased, **sequence, config=DISTIL,
+                   files="vocab.txt", settings={"do_lower_case": True, "model_max_length": 48}),
+        Checkpoint("electra-ner", "Electra", IOB2, uncased, config={"embedding_size": 20}, settings=_bert(True)),
+        Checkpoint("electra-ner-equal", "Electra", BIOES, cased, config={"embedding_size": 32}, settings=_bert()),
+        Checkpoint("electra-moderation", "Electra", 3, uncased, **sequence, settings=_bert(True),
+                   config={"embedding_size": 20, "hidden_act": "gelu_pytorch_tanh", **multi}),
+    ]
+
+
+def build(row: Checkpoint, folder: Path, seed: int) -> None:
+    """Write one checkpoint: random weights that are large enough for every part to matter."""
+    torch.manual_seed(seed)
+    tok.save(row.tokenizer, folder, row.files, row.settings)
+    labels = row.labels if isinstance(row.labels, list) else [f"LABEL_{index}" for index in range(row.labels)]
+    head = "ForTokenClassification" if row.token else "ForSequenceClassification"
+    sizes = {} if row.model == "DistilBert" else SIZES
+    config = getattr(transformers, f"{row.model}Config")(
+        vocab_size=row.tokenizer.get_vocab_size(), num_labels=len(labels), **{**sizes, **row.config}
+    )
+    config.id2label = dict(enumerate(labels))
+    config.label2id = {label: index for index, label in enumerate(labels)}
+    model = getattr(transformers, f"{row.model}{head}")(config).eval()
+    with torch.no_grad():
+        for name, parameter in model.named_parameters():
+            scale = 0.18 if parameter.dim() > 1 else 0.15
+            scale = 1.0 if "embeddings.weight" in name else scale
+            scale = 0.5 if name.startswith("classifier") and parameter.dim() > 1 else scale
+            parameter.copy_(torch.randn_like(parameter) * scale + float("norm.weight" in name.lower()))
+    if row.layout in ("f16", "bf16"):
+        model = model.to(torch.float16 if row.layout == "f16" else torch.bfloat16)
+    model.save_pretrained(folder, max_shard_size="40KB" if row.layout == "sharded" else "1GB")
+    _relayout(row.layout, folder)
+    if row.labels == 5:  # a configuration without names
+        _edit(folder / "config.json", lambda values: [values.pop(key, None) for key in ("id2label", "label2id")],
+              num_labels=5)
+
+
+def _relayout(layout: str, folder: Path) -> None:
+    file = folder / "model.safetensors"
+    if layout == "gamma":
+        renames = {"LayerNorm.weight": "LayerNorm.gamma", "LayerNorm.bias": "LayerNorm.beta"}
+        tensors = {}
+        for name, tensor in load_file(file).items():
+            for old, new in renames.items():
+                name = name.replace(old, new)
+            tensors[name] = tensor
+        save_file(tensors, file, metadata={"format": "pt"})
+    elif layout == "extra":
+        tensors = load_file(file)
+        tensors["bert.embeddings.position_ids"] = torch.arange(66).unsqueeze(0)
+        tensors["bert.pooler.dense.weight"] = torch.zeros(32, 32)
+        tensors["cls.predictions.bias"] = torch.zeros(7)
+        save_file(tensors, file, metadata={"format": "pt"})
+
+
+def _edit(file: Path, change: Any, **more: Any) -> None:
+    values = json.loads(file.read_text(encoding="utf-8"))
+    change(values)
+    values.update(more)
+    file.write_text(json.dumps(values, indent=2) + "\n", encoding="utf-8")

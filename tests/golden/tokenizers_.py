@@ -1,0 +1,134 @@
+"""Tokenizers for the goldens: small, of every kind of file that transformers reads.
+
+Vocabularies are counted here and not trained by the library, whose WordPiece trainer orders ties by hash.
+"""
+
+from __future__ import annotations
+
+import json
+from collections import Counter
+from pathlib import Path
+
+import texts
+from tokenizers import (
+    AddedToken,
+    Tokenizer,
+    decoders,
+    models,
+    normalizers,
+    pre_tokenizers,
+    processors,
+)
+
+CORPUS = [*texts.TEXTS[:20], texts.LONG * 2, *(text for pair in texts.PAIRS for text in pair)]
+BERT_SPECIAL = ["[PAD]", "[UNK]", "[CLS]", "[SEP]", "[MASK]"]
+ROBERTA_SPECIAL = ["<s>", "<pad>", "</s>", "<unk>", "<mask>"]
+
+
+def _words(pre_tokenizer: pre_tokenizers.PreTokenizer, normalizer: normalizers.Normalizer | None) -> Counter[str]:
+    counts: Counter[str] = Counter()
+    for text in CORPUS:
+        normal = normalizer.normalize_str(text) if normalizer else text
+        counts.update(word for word, _ in pre_tokenizer.pre_tokenize_str(normal))
+    return counts
+
+
+def wordpiece_vocabulary(lower: bool) -> list[str]:
+    """Characters, pieces of three and common words; a character of the corpus in five is left out."""
+    normalizer = normalizers.BertNormalizer(lowercase=lower)
+    counts = _words(pre_tokenizers.BertPreTokenizer(), normalizer)
+    characters = sorted({character for word in counts for character in word})
+    known = [c for index, c in enumerate(characters) if index % 5 or c.isascii()]
+    pieces = sorted({word[at : at + 3] for word in counts if word.isascii() for at in range(1, len(word) - 2, 2)})
+    words = sorted(word for word, count in counts.items() if len(word) > 1 and (count > 1 or len(word) % 2 == 0))
+    return [*BERT_SPECIAL, *known, *words, *("##" + c for c in known), *("##" + piece for piece in pieces)]
+
+
+def bert(lower: bool, file_lower: bool | None = None) -> Tokenizer:
+    """WordPiece as `bert-base` has it; the file may say something else about case than the vocabulary."""
+    vocabulary = {token: index for index, token in enumerate(wordpiece_vocabulary(lower))}
+    tokenizer = Tokenizer(models.WordPiece(vocabulary, unk_token="[UNK]"))
+    tokenizer.normalizer = normalizers.BertNormalizer(lowercase=lower if file_lower is None else file_lower)
+    tokenizer.pre_tokenizer = pre_tokenizers.BertPreTokenizer()
+    tokenizer.decoder = decoders.WordPiece(prefix="##")
+    tokenizer.post_processor = processors.TemplateProcessing(
+        single="[CLS]:0 $A:0 [SEP]:0",
+        pair="[CLS]:0 $A:0 [SEP]:0 $B:1 [SEP]:1",
+        special_tokens=[("[CLS]", 2), ("[SEP]", 3)],
+    )
+    tokenizer.add_special_tokens(BERT_SPECIAL)
+    return tokenizer
+
+
+def byte_level(prefix_space: bool = False) -> Tokenizer:
+    """Byte-level BPE as RoBERTa has it; merges by count, ties by text."""
+    pre_tokenizer = pre_tokenizers.ByteLevel(add_prefix_space=False)
+    words = [(list(word), count) for word, count in sorted(_words(pre_tokenizer, None).items())]
+    merges: list[tuple[str, str]] = []
+    for _ in range(400):
+        pairs: Counter[tuple[str, str]] = Counter()
+        for parts, count in words:
+            for pair in zip(parts, parts[1:], strict=False):
+                pairs[pair] += count
+        best = min(pairs, key=lambda pair: (-pairs[pair], pair))
+        merges.append(best)
+        for parts, _ in words:
+            at = 0
+            while at < len(parts) - 1:
+                if (parts[at], parts[at + 1]) == best:
+                    parts[at : at + 2] = ["".join(best)]
+                at += 1
+    tokens = [*ROBERTA_SPECIAL[:4], *sorted(pre_tokenizers.ByteLevel.alphabet()), *map("".join, merges), "<mask>"]
+    vocabulary = {token: index for index, token in enumerate(dict.fromkeys(tokens))}
+    tokenizer = Tokenizer(models.BPE(vocabulary, merges, continuing_subword_prefix="", end_of_word_suffix=""))
+    tokenizer.pre_tokenizer = pre_tokenizers.ByteLevel(add_prefix_space=prefix_space)
+    tokenizer.decoder = decoders.ByteLevel()
+    tokenizer.post_processor = processors.RobertaProcessing(("</s>", 2), ("<s>", 0), True, prefix_space)
+    tokenizer.add_special_tokens([*ROBERTA_SPECIAL[:4], AddedToken("<mask>", lstrip=True, special=True)])
+    return tokenizer
+
+
+def unigram(special: list[str], split: bool = True) -> Tokenizer:
+    """Unigram as XLM-R and CamemBERT have it: pieces of the corpus, scored by count and length."""
+    pre_tokenizer = pre_tokenizers.Metaspace(prepend_scheme="always")
+    counts = _words(pre_tokenizers.Sequence([pre_tokenizers.WhitespaceSplit(), pre_tokenizer]), normalizers.NFKC())
+    pieces: Counter[str] = Counter()
+    for word, count in counts.items():
+        for start in range(len(word)):
+            for end in range(start + 1, min(len(word), start + 6) + 1):
+                pieces[word[start:end]] += count * (end - start)
+    characters = sorted({c for word in counts for c in word if c.isascii() or ord(c) % 3})
+    common = sorted((piece for piece in pieces if len(piece) > 1 and piece not in special), key=lambda piece: (-pieces[piece], piece))[:600]
+    scored = [(piece, -10.0 + len(piece) / 4 + (pieces[piece] % 97) / 100) for piece in [*characters, *common]]
+    vocabulary = [*((token, 0.0) for token in special), *scored]
+    tokenizer = Tokenizer(models.Unigram(vocabulary, unk_id=special.index("<unk>"), byte_fallback=False))
+    tokenizer.normalizer = normalizers.Sequence([normalizers.NFKC(), normalizers.Replace("\u200b", "")])
+    tokenizer.pre_tokenizer = (
+        pre_tokenizers.Sequence([pre_tokenizers.WhitespaceSplit(), pre_tokenizer]) if split else pre_tokenizer
+    )
+    tokenizer.decoder = decoders.Metaspace(prepend_scheme="always")
+    begin, end = special.index("<s>"), special.index("</s>")
+    tokenizer.post_processor = processors.TemplateProcessing(
+        single="<s> $A </s>",
+        pair="<s> $A </s> </s> $B </s>",
+        special_tokens=[("<s>", begin), ("</s>", end)],
+    )
+    tokenizer.add_special_tokens([*(t for t in special if t != "<mask>"), AddedToken("<mask>", lstrip=True)])
+    return tokenizer
+
+
+def save(tokenizer: Tokenizer, folder: Path, files: str, config: dict[str, object] | None) -> None:
+    """Write `tokenizer.json`, or the older files that say the same, and `tokenizer_config.json` unless it is None."""
+    folder.mkdir(parents=True, exist_ok=True)
+    parts = json.loads(tokenizer.to_str())["model"]
+    if files == "tokenizer.json":
+        tokenizer.save(str(folder / "tokenizer.json"))
+    elif files == "vocab.txt":
+        by_id = sorted(parts["vocab"], key=parts["vocab"].get)
+        (folder / "vocab.txt").write_text("".join(f"{token}\n" for token in by_id), encoding="utf-8")
+    else:
+        (folder / "vocab.json").write_text(json.dumps(parts["vocab"], ensure_ascii=False), encoding="utf-8")
+        merges = "".join(f"{left} {right}\n" for left, right in parts["merges"])
+        (folder / "merges.txt").write_text("#version: 0.2\n" + merges, encoding="utf-8")
+    if config is not None:
+        (folder / "tokenizer_config.json").write_text(json.dumps(config, indent=1) + "\n", encoding="utf-8")
