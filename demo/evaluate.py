@@ -27,8 +27,8 @@ def read(path: Path) -> list[dict[str, Any]]:
         return [json.loads(line) for line in lines]
 
 
-def read_dev_ner(path: Path) -> list[dict[str, Any]]:
-    """Read the development sentences, whose spans are marked as `[name|TYPE]`."""
+def read_marked(path: Path) -> list[dict[str, Any]]:
+    """Read sentences whose spans are marked as `[name|TYPE]`."""
     rows = []
     for line in path.read_text(encoding="utf-8").splitlines():
         if line.startswith("#"):
@@ -44,12 +44,20 @@ def read_dev_ner(path: Path) -> list[dict[str, Any]]:
     return rows
 
 
-def read_dev_sentiment(path: Path) -> list[dict[str, Any]]:
-    """Read the development sentences, `kind TAB label TAB text`."""
+def read_labelled(path: Path) -> list[dict[str, Any]]:
+    """Read sentences, `kind TAB label TAB text`."""
     rows = [
         line.split("\t") for line in path.read_text(encoding="utf-8").splitlines() if line[0] != "#"
     ]
     return [{"kind": kind, "label": label, "text": text} for kind, label, text in rows]
+
+
+def sentences(task: str, name: str) -> list[dict[str, Any]]:
+    """The rows of a set (`handwritten`, `dev` or `late`) for `ner` or `sentiment`."""
+    if name == "handwritten":
+        return read(DATA / f"handwritten_{task}.jsonl")
+    path = DATA / f"{name}_{task}.txt"
+    return read_marked(path) if task == "ner" else read_labelled(path)
 
 
 def spans(groups: Iterable[dict[str, Any]]) -> set[Span]:
@@ -126,7 +134,7 @@ def main() -> None:
 
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--models", type=Path, default=MODELS)
-    parser.add_argument("--dev", action="store_true", help="the development sentences instead")
+    parser.add_argument("--set", choices=["handwritten", "dev", "late"], default="handwritten")
     parser.add_argument("--failures", action="store_true", help="also list every failure")
     parser.add_argument("tasks", nargs="*", metavar="task", help="ner, sentiment; default both")
     args = parser.parse_args()
@@ -143,10 +151,7 @@ def main() -> None:
         def run(text: str, strategy: str) -> set[Span]:
             return spans(ner(text, aggregation_strategy=strategy))
 
-        rows = (
-            read_dev_ner(DATA / "dev_ner.txt") if args.dev else read(DATA / "handwritten_ner.jsonl")
-        )
-        report_ner(rows, run, args.failures)
+        report_ner(sentences("ner", args.set), run, args.failures)
         for strategy in ("simple", "first", "average", "max"):
             found = run(EXAMPLE, strategy)
             print(
@@ -160,11 +165,7 @@ def main() -> None:
         classify = pipeline(
             "text-classification", model=classifier, tokenizer=AutoTokenizer.from_pretrained(folder)
         )
-        rows = (
-            read_dev_sentiment(DATA / "dev_sentiment.txt")
-            if args.dev
-            else read(DATA / "handwritten_sentiment.jsonl")
-        )
+        rows = sentences("sentiment", args.set)
         labels = [str(classify(row["text"])[0]["label"]) for row in rows]
         for key, value in sorted(accuracy(rows, labels).items()):
             print(f"accuracy {key:10} {value:.3f}")

@@ -113,9 +113,9 @@ def casing(sample: Sample, rng: random.Random, section: str) -> Sample:
     if section == "chat":
         return map_case(sample, str.lower) if roll < 0.4 else sample
     if section == "headline":
-        if roll < 0.2:
+        if roll < 0.25:
             return map_case(sample, str.upper)
-        return title_case(sample) if roll < 0.6 else sample
+        return title_case(sample) if roll < 0.65 else sample
     if roll < 0.05:
         return map_case(sample, str.lower)
     if roll < 0.08:

@@ -56,8 +56,11 @@ pub enum Error {
         /// Every name that is implemented.
         supported: String,
     },
+    /// Several things are wrong with one request; never empty.
+    #[error("{}", join(.0))]
+    Several(Vec<Error>),
     /// The computation itself failed.
-    #[error("computation failed: {0}")]
+    #[error("{0}")]
     Backend(String),
     /// The caller asked for the computation to stop.
     #[error("interrupted")]
@@ -65,7 +68,7 @@ pub enum Error {
 }
 
 impl Error {
-    /// A stable slug: `input`, `parameter`, `model_not_found`, `model_format`, `unsupported_model`, `backend`,
+    /// A stable slug, of several errors the first one's: `input`, `parameter`, `model_not_found`, `model_format`, `unsupported_model`, `backend`,
     /// `interrupted`.
     pub fn kind(&self) -> &'static str {
         match self {
@@ -74,6 +77,7 @@ impl Error {
             Self::ModelNotFound { .. } => "model_not_found",
             Self::ModelFormat { .. } => "model_format",
             Self::Unsupported { .. } => "unsupported_model",
+            Self::Several(errors) => errors.first().map_or("backend", Self::kind),
             Self::Backend(_) => "backend",
             Self::Interrupted => "interrupted",
         }
@@ -95,6 +99,10 @@ impl Error {
 /// A tensor operation of ours is checked before it starts, so what candle still reports is a fault of the computation.
 impl From<candle_core::Error> for Error {
     fn from(error: candle_core::Error) -> Self {
-        Self::Backend(error.to_string())
+        Self::Backend(format!("computation failed: {error}"))
     }
+}
+
+fn join(errors: &[Error]) -> String {
+    errors.iter().map(ToString::to_string).collect::<Vec<_>>().join("; ")
 }

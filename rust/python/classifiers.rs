@@ -7,16 +7,17 @@ use pyo3::types::{PyDict, PyList, PyString};
 
 use super::arguments::{Keywords, pairs};
 use super::errors::{parameter, to_exception};
-use super::results::{Answers, Cuts, Logits, ToPython, answers};
+use super::results::{Answers as AnswerStream, Cuts, Logits, ToPython, answers};
 use super::work::detached;
 use crate::error::Error;
-use crate::pipeline::{LoadOptions, Pipeline, Task, TextClassification, TokenClassification};
+use crate::pipeline::{LoadOptions, Pipeline, TextClassification, TokenClassification};
+use crate::server::{self, Answers, Parameters};
 use crate::types::{Input, RunOptions, TextClassificationOptions, TokenClassificationOptions, TopK, Truncation};
 
 /// A pipeline that can be closed.
 struct Open<T>(RwLock<Option<Arc<Pipeline<T>>>>);
 
-impl<T: Task<Output: ToPython>> Open<T> {
+impl<T: Parameters<Output: ToPython + Answers>> Open<T> {
     fn load(py: Python<'_>, folder: &str, options: Option<&Bound<'_, PyDict>>) -> PyResult<Self> {
         let keywords = Keywords::new(options, &["dtype", "threads", "max_tokens"])?;
         if let Some(dtype) = keywords.string("dtype")?.filter(|dtype| dtype != "float32") {
@@ -49,8 +50,8 @@ impl<T: Task<Output: ToPython>> Open<T> {
         answers(py, &found)
     }
 
-    fn stream(&self, inputs: Vec<Input>, options: &T::Options) -> PyResult<Answers> {
-        Ok(Answers::new(self.get()?.stream(inputs, options).map_err(to_exception)?))
+    fn stream(&self, inputs: Vec<Input>, options: &T::Options) -> PyResult<AnswerStream> {
+        Ok(AnswerStream::new(self.get()?.stream(inputs, options).map_err(to_exception)?))
     }
 
     fn logits(
@@ -63,6 +64,11 @@ impl<T: Task<Output: ToPython>> Open<T> {
         let pipeline = self.get()?;
         let found = detached(py, |watch| pipeline.logits(inputs, options)?.into_answers(watch))?;
         found.into_iter().map(|answer| Logits::new(py, answer.output, per_token)).collect()
+    }
+
+    fn query(&self, py: Python<'_>, body: &str) -> PyResult<(String, Vec<String>)> {
+        let pipeline = self.get()?;
+        detached(py, |watch| server::query(&pipeline, body.as_bytes(), watch))
     }
 
     fn labels(&self) -> PyResult<Vec<String>> {
@@ -150,7 +156,7 @@ impl TokenClassifier {
     }
 
     #[pyo3(signature = (inputs, **options))]
-    fn stream(&self, inputs: &Bound<'_, PyList>, options: Option<&Bound<'_, PyDict>>) -> PyResult<Answers> {
+    fn stream(&self, inputs: &Bound<'_, PyList>, options: Option<&Bound<'_, PyDict>>) -> PyResult<AnswerStream> {
         let (inputs, options) = Self::read(inputs, options)?;
         self.0.stream(inputs, &options)
     }
@@ -164,6 +170,10 @@ impl TokenClassifier {
     ) -> PyResult<Vec<Logits>> {
         let (inputs, options) = Self::read(inputs, options)?;
         self.0.logits(py, inputs, &options, true)
+    }
+
+    fn query(&self, py: Python<'_>, body: &str) -> PyResult<(String, Vec<String>)> {
+        self.0.query(py, body)
     }
 
     fn close(&self, py: Python<'_>) {
@@ -243,7 +253,7 @@ impl TextClassifier {
     }
 
     #[pyo3(signature = (inputs, **options))]
-    fn stream(&self, inputs: &Bound<'_, PyList>, options: Option<&Bound<'_, PyDict>>) -> PyResult<Answers> {
+    fn stream(&self, inputs: &Bound<'_, PyList>, options: Option<&Bound<'_, PyDict>>) -> PyResult<AnswerStream> {
         let (inputs, options) = Self::read(inputs, options)?;
         self.0.stream(inputs, &options)
     }
@@ -257,6 +267,10 @@ impl TextClassifier {
     ) -> PyResult<Vec<Logits>> {
         let (inputs, options) = Self::read(inputs, options)?;
         self.0.logits(py, inputs, &options, false)
+    }
+
+    fn query(&self, py: Python<'_>, body: &str) -> PyResult<(String, Vec<String>)> {
+        self.0.query(py, body)
     }
 
     fn close(&self, py: Python<'_>) {

@@ -9,15 +9,16 @@ use crate::error::Error;
 /// The one place where an error becomes an exception.
 #[allow(clippy::needless_pass_by_value, reason = "handed to map_err")]
 pub(super) fn to_exception(error: Error) -> PyErr {
-    match &error {
-        Error::Input { .. } => exception("InputError", error.to_string()),
-        Error::Parameter { .. } => exception("ParameterError", error.to_string()),
-        Error::ModelNotFound { .. } => exception("ModelNotFoundError", error.to_string()),
-        Error::ModelFormat { .. } => exception("ModelFormatError", error.to_string()),
-        Error::Unsupported { .. } => exception("UnsupportedModelError", error.to_string()),
-        Error::Backend(_) => exception("BackendError", error.to_string()),
-        Error::Interrupted => PyKeyboardInterrupt::new_err(()),
-    }
+    let class = match error.kind() {
+        "input" => "InputError",
+        "parameter" => "ParameterError",
+        "model_not_found" => "ModelNotFoundError",
+        "model_format" => "ModelFormatError",
+        "unsupported_model" => "UnsupportedModelError",
+        "interrupted" => return PyKeyboardInterrupt::new_err(()),
+        _ => "BackendError",
+    };
+    exception(class, error.to_string())
 }
 
 /// An option's value or type that is not allowed.

@@ -1,0 +1,130 @@
+# `make demo` shows it at work, `make test` checks everything; both set up what is missing.
+
+PYTHON ?= $(shell command -v python3.13 || command -v python3.12 || command -v python3.11 || command -v python3)
+VENV := .venv
+BIN := $(VENV)/bin
+MATURIN := maturin==1.16.0
+CARGO_FUZZ := 0.13.2
+FUZZ_SECONDS ?= 10
+WHEELS := target/wheels
+export PIP_DISABLE_PIP_VERSION_CHECK = 1
+export CARGO_TERM_COLOR ?= never
+
+# Everything that ends up in the wheel.
+SOURCES := Cargo.toml Cargo.lock pyproject.toml README.md $(shell find rust python -type f -not -name '*.pyc' -not -name '*.so')
+
+.PHONY: help
+help:  ## show this list
+	@sed -n 's/^\([a-z-]*\):.*## \(.*\)/\1\t\2/p' $(MAKEFILE_LIST) | expand -t 16
+
+.PHONY: tools
+tools:
+	@command -v cargo >/dev/null || { echo "candlewick needs Rust 1.89 or later: see https://rustup.rs"; exit 1; }
+	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 10))' 2>/dev/null \
+		|| { echo "candlewick needs Python 3.10 or later: set PYTHON to one"; exit 1; }
+
+$(VENV)/created: | tools
+	$(PYTHON) -m venv $(VENV)
+	$(BIN)/pip install --quiet $(MATURIN)
+	touch $@
+
+$(VENV)/developed: requirements-dev.txt $(VENV)/created
+	$(BIN)/pip install --quiet -r requirements-dev.txt
+	touch $@
+
+# The one release build.
+$(WHEELS)/built: $(SOURCES) $(VENV)/created
+	rm -rf $(WHEELS)
+	$(BIN)/maturin build --release --locked --out $(WHEELS)
+	touch $@
+
+$(VENV)/installed: $(WHEELS)/built
+	$(BIN)/pip install --quiet $(WHEELS)/*.whl
+	$(BIN)/pip install --quiet --force-reinstall --no-deps $(WHEELS)/*.whl
+	touch $@
+
+.PHONY: wheel
+wheel: $(WHEELS)/built  ## build the wheel for this machine
+
+.PHONY: demo
+demo: $(VENV)/installed  ## build, install into .venv and run the demo models
+	$(BIN)/candlewick ner "My name is Sarah Jessica Parker but you can call me Jessica"
+	$(BIN)/candlewick classify "What a wonderful evening!" "The soup was cold and nobody cared."
+
+.PHONY: test
+test: lint test-rust test-python test-isa test-package fuzz  ## everything, as CI runs it
+	@echo "make test: all passed"
+
+.PHONY: lint
+lint: $(VENV)/developed  ## formatting, lints and types of both languages
+	cargo fmt --check
+	cargo clippy --locked --all-targets --features python -- -D warnings
+	RUSTDOCFLAGS="-D warnings" cargo doc --locked --no-deps
+	$(BIN)/ruff check python tests benches demo scripts
+	$(BIN)/ruff format --check python tests benches demo scripts
+	$(BIN)/mypy
+	$(BIN)/python scripts/licenses.py --check
+
+.PHONY: test-rust
+test-rust: | tools  ## Rust: unit tests, integration tests, documentation, the benchmark's smoke run
+	cargo test --locked
+	cargo test --locked --bench forward -- --test
+
+.PHONY: test-python
+test-python: $(VENV)/developed $(VENV)/installed  ## Python: tests, the documents' examples, stubs against the module
+	$(BIN)/python -m pytest tests
+	$(BIN)/python -m mypy.stubtest candlewick._native
+
+# The kernels and the goldens again, by every instruction set that this processor has.
+.PHONY: test-isa
+test-isa: $(VENV)/developed $(VENV)/installed  ## kernels and goldens by each instruction set
+	@for isa in scalar avx2 avx512; do \
+		export CANDLEWICK_ISA=$$isa; \
+		if $(BIN)/python -c "import candlewick; candlewick.pipeline('ner')" 2>/dev/null; then \
+			echo "instruction set $$isa"; \
+			cargo test --locked --quiet --lib kernels && cargo test --locked --quiet --test golden \
+				&& $(BIN)/python -m pytest --quiet tests/test_golden.py || exit 1; \
+		else echo "instruction set $$isa: not on this processor"; fi; \
+	done
+
+.PHONY: test-package
+test-package: $(WHEELS)/built  ## the wheel alone in an empty environment, its size, and the source distribution
+	$(PYTHON) scripts/package.py $(WHEELS)
+
+.PHONY: fuzz
+fuzz: | tools  ## every fuzz target for FUZZ_SECONDS on the kept corpus
+	@if ! cargo +nightly --version >/dev/null 2>&1; then echo "fuzz: skipped, there is no nightly Rust"; exit 0; fi; \
+	cargo +nightly fuzz --version >/dev/null 2>&1 || cargo install --locked cargo-fuzz@$(CARGO_FUZZ); \
+	for target in config safetensors tokenizer request; do \
+		echo "fuzz $$target"; \
+		cargo +nightly fuzz run --sanitizer none $$target fuzz/corpus/$$target -- \
+			-max_total_time=$(FUZZ_SECONDS) -timeout=20 -rss_limit_mb=4096 -verbosity=0 || exit 1; \
+	done
+
+.PHONY: soak
+soak:  ## fuzzing for ten minutes a target, and the source distribution built from nothing
+	$(MAKE) fuzz FUZZ_SECONDS=600
+	$(PYTHON) scripts/package.py --build-sdist $(WHEELS)
+
+.PHONY: bench
+bench: $(WHEELS)/built  ## against transformers, ONNX Runtime and OpenVINO; writes benches/RESULTS.md
+	test -d .venv-bench || $(PYTHON) -m venv .venv-bench
+	.venv-bench/bin/pip install --quiet -r benches/requirements.txt
+	.venv-bench/bin/pip install --quiet --force-reinstall --no-deps $(WHEELS)/*.whl
+	.venv-bench/bin/python -m pytest benches --override-ini=addopts= -p no:cacheprovider -s
+
+.PHONY: release-wheel
+release-wheel: $(VENV)/created  ## the manylinux_2_28 wheel that is published
+	$(BIN)/pip install --quiet ziglang==0.17.0 auditwheel==6.8.2
+	$(BIN)/maturin build --release --locked --zig --compatibility manylinux_2_28 --out dist
+	$(BIN)/auditwheel show dist/*.whl
+
+.PHONY: format
+format: $(VENV)/developed  ## format both languages
+	cargo fmt
+	$(BIN)/ruff format python tests benches demo scripts
+	$(BIN)/ruff check --fix python tests benches demo scripts
+
+.PHONY: clean
+clean:  ## remove everything that was built
+	rm -rf target $(VENV) .venv-bench .bench dist fuzz/target

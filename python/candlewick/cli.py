@@ -1,0 +1,228 @@
+"""The command line: raw arguments are read here, resolved into one `Job`, and nothing else reads them."""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import sys
+import warnings
+from collections.abc import Iterable, Iterator
+from dataclasses import dataclass
+from itertools import islice
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, NoReturn
+
+if TYPE_CHECKING:
+    from candlewick._cli_output import Writer
+
+#: Texts that are in work at once: enough to fill batches, few enough that a file of any size takes little memory.
+GROUP = 256
+_FORMATS = ("table", "jsonl", "html")
+
+
+@dataclass(frozen=True)
+class Job:
+    """What one run of `ner` or `classify` does."""
+
+    task: str
+    model: str | None
+    revision: str | None
+    options: dict[str, Any]
+    texts: tuple[str, ...]
+    files: tuple[str, ...]
+    column: str
+    format: str | None
+    output: Path | None
+    threads: int | None
+
+
+def main() -> None:
+    """Entry point of `candlewick`: 0 done, 1 failed, 2 wrong usage, 130 interrupted."""
+    if sys.argv[1:] == ["--version"]:  # answered without the libraries of the command line
+        from candlewick import __version__
+
+        print(f"candlewick {__version__}")
+        return
+    sys.exit(_run())
+
+
+def _run() -> int:
+    from candlewick._cli_input import InputFileError
+    from candlewick.errors import CandlewickError, ParameterError
+
+    warnings.showwarning = _show_warning
+    try:
+        _app()(prog_name="candlewick", standalone_mode=True)
+    except ParameterError as error:
+        _fail(str(error))
+        return 2
+    except (CandlewickError, InputFileError) as error:
+        return _fail(str(error))
+    except BrokenPipeError:
+        # The reader has gone; without this, Python would complain again when it flushes at exit.
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        return 1
+    except OSError as error:
+        return _fail(str(error))
+    except KeyboardInterrupt:
+        return 130
+    return 0
+
+
+def _fail(message: str) -> int:
+    print(f"candlewick: {message}", file=sys.stderr)
+    return 1
+
+
+def _show_warning(message: Warning | str, *_: Any, **__: Any) -> None:
+    print(f"candlewick: warning: {message}", file=sys.stderr)
+
+
+def _app() -> Any:
+    import typer
+
+    app = typer.Typer(
+        add_completion=False,
+        no_args_is_help=True,
+        pretty_exceptions_enable=False,
+        rich_markup_mode=None,
+        help="Token and text classification with BERT-family encoders.",
+    )
+    texts = typer.Argument(None, metavar="[TEXT]…", help="Texts; - reads standard input, a line is a text.")
+    file = typer.Option([], "--file", "-f", help="A .txt, .jsonl, .csv or .parquet file; may be repeated.")
+    column = typer.Option("text", help="Where the text is in .jsonl, .csv and .parquet files.")
+    model = typer.Option(None, "--model", "-m", help="A Hub id or a folder; without one, the demo model.")
+    revision = typer.Option(None, help="Branch, tag or commit of a Hub model.")
+    format_ = typer.Option(
+        None, "--format", help="table, jsonl or html; by default a table on a terminal, else jsonl."
+    )
+    output = typer.Option(None, "--output", "-o", help="Where to write; by default standard output.")
+    batch = typer.Option(None, help="Most texts per forward pass.")
+    threads = typer.Option(None, help="Threads; by default what this machine allows.")
+
+    @app.callback()
+    def version(show: bool = typer.Option(False, "--version", help="Show the version.")) -> None:
+        pass  # --version alone is answered by `main`; this lists it in --help
+
+    @app.command(
+        epilog='Examples:  candlewick ner "Call me Jessica"  ·  candlewick ner -f mails.csv --column body > found.jsonl'
+        "  ·  candlewick ner -f report.txt --format html -o report.html"
+    )
+    def ner(
+        text: list[str] = texts,
+        file: list[str] = file,
+        column: str = column,
+        model: str = model,
+        revision: str = revision,
+        strategy: str = typer.Option("simple", help="none, simple, first, average or max."),
+        stride: int = typer.Option(None, help="Tokens that the windows of a long text share; without it, texts are cut."),
+        format: str = format_,
+        output: Path = output,
+        batch_size: int = batch,
+        threads: int = threads,
+    ) -> None:
+        """Find names, places and the like in texts."""
+        options = {"aggregation_strategy": strategy, "stride": stride, "batch_size": batch_size}
+        _do(
+            Job("token-classification", model, revision, options, tuple(text or ()), tuple(file), column, format,
+                output, threads)
+        )
+
+    @app.command(
+        epilog='Examples:  candlewick classify "What a wonderful evening!"  ·  candlewick classify -f reviews.jsonl'
+        " --top-k 3  ·  zcat log.gz | candlewick classify - > labels.jsonl"
+    )
+    def classify(
+        text: list[str] = texts,
+        file: list[str] = file,
+        column: str = column,
+        model: str = model,
+        revision: str = revision,
+        top_k: int = typer.Option(None, help="How many labels; by default all of them."),
+        function: str = typer.Option(None, help="sigmoid, softmax or none; by default what the model says."),
+        format: str = format_,
+        output: Path = output,
+        batch_size: int = batch,
+        threads: int = threads,
+    ) -> None:
+        """Give labels to whole texts."""
+        options = {"top_k": top_k, "function_to_apply": function, "truncation": True, "batch_size": batch_size}
+        _do(
+            Job("text-classification", model, revision, options, tuple(text or ()), tuple(file), column, format,
+                output, threads)
+        )
+
+    return app
+
+
+def _do(job: Job) -> None:
+    """Read, answer and write, a group of texts at a time."""
+    import candlewick
+    from candlewick import _cli_input, _cli_output
+
+    format_ = job.format or ("table" if job.output is None and sys.stdout.isatty() else "jsonl")
+    if format_ not in _FORMATS:
+        _usage(f"--format: expected one of {', '.join(_FORMATS)}, got {format_}")
+    sources = _sources(job)
+    with candlewick.pipeline(job.task, job.model, revision=job.revision, threads=job.threads, **job.options) as pipe:
+        texts = _cli_input.read(sources, job.column)
+        with _destination(job.output) as stream:
+            writer = _cli_output.writer(format_, job.task, stream)
+            writer.start()
+            _answer(pipe, texts, writer)
+            writer.finish()
+
+
+def _sources(job: Job) -> list[str | Path]:
+    """Where texts come from, in the order of the command line: texts, files, standard input."""
+    from candlewick._cli_input import STDIN
+
+    sources: list[str | Path] = [STDIN if text == "-" else text for text in job.texts]
+    sources += [Path(file) for file in job.files]
+    if not sources:
+        if sys.stdin is None or sys.stdin.isatty():
+            _usage("expected a text, a file or a pipe, got nothing")
+        sources = [STDIN]
+    return sources
+
+
+def _usage(message: str) -> NoReturn:
+    import typer
+
+    raise typer.BadParameter(message)
+
+
+def _answer(pipe: Any, texts: Iterable[str], writer: Writer) -> None:
+    from candlewick._cli_output import Progress
+
+    with Progress() as progress:
+        for group in _groups(texts):
+            # Short texts first would reorder the output; a list keeps its order.
+            for text, answer in zip(group, pipe(group), strict=True):
+                writer.write(text, answer)
+            progress.advance(group)
+
+
+def _groups(texts: Iterable[str]) -> Iterator[list[str]]:
+    iterator = iter(texts)
+    while group := list(islice(iterator, GROUP)):
+        yield group
+
+
+@contextlib.contextmanager
+def _destination(output: Path | None) -> Iterator[Any]:
+    """Standard output, or a file that appears only when it is complete."""
+    if output is None:
+        reconfigure = getattr(sys.stdout, "reconfigure", None)
+        if reconfigure is not None:
+            reconfigure(encoding="utf-8", errors="replace")
+        yield sys.stdout
+        sys.stdout.flush()
+        return
+    partial = output.with_name(f".{output.name}.partial")
+    try:
+        with partial.open("w", encoding="utf-8") as stream:
+            yield stream
+        partial.replace(output)
+    finally:
+        partial.unlink(missing_ok=True)
