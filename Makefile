@@ -1,6 +1,8 @@
 # `make demo` shows it at work, `make test` checks everything; both set up what is missing.
 
-PYTHON ?= $(shell command -v python3.13 || command -v python3.12 || command -v python3.11 || command -v python3)
+# The newest Python that runs: a version manager may have names on the path that lead nowhere.
+PYTHON ?= $(shell for name in python3.14 python3.13 python3.12 python3.11 python3.10 python3; do \
+	$$name -c "" 2>/dev/null && command -v $$name && break; done)
 VENV := .venv
 BIN := $(VENV)/bin
 MATURIN := maturin==1.16.0

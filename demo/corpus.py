@@ -75,12 +75,7 @@ class Corpus:
         """Build the grammar; equal seeds give equal texts."""
         self.rng = random.Random(seed)
         self.grammar = build_grammar(seed)
-        everyday = [
-            w
-            for ps in read_sections(DATA / "words.txt", True).values()
-            for p in ps
-            for w in p.split()
-        ]
+        everyday = [w for ps in read_sections(DATA / "words.txt", True).values() for p in ps for w in p.split()]
         everyday = [w for w in everyday if w.isalpha() and w.islower()]
         self.vocabulary = sorted(set(everyday))
         self.invented = Invented(self.vocabulary)
@@ -141,9 +136,7 @@ class Corpus:
             if sample.entities and rng.random() < 0.06:
                 sample = noise.replace_words(sample, rng, 1, True, self._rename)
             if rng.random() < 0.10:
-                sample = noise.replace_words(
-                    sample, rng, 1, rng.random() < 0.3, lambda w: noise.typo(w, rng)
-                )
+                sample = noise.replace_words(sample, rng, 1, rng.random() < 0.3, lambda w: noise.typo(w, rng))
             sample = noise.punctuation(sample, rng)
             return noise.casing(sample, rng, section)
 

@@ -58,9 +58,7 @@ def _faker_pools(size: int, seed: int) -> dict[str, list[str]]:
             continue
         fake.seed_instance(seed)
         romanized = locale in ROMANIZED
-        weight = (
-            3 if locale.startswith("en_") and locale[3:] in ("US", "GB", "AU", "IN", "CA") else 1
-        )
+        weight = 3 if locale.startswith("en_") and locale[3:] in ("US", "GB", "AU", "IN", "CA") else 1
         for _ in range(size * weight):
             if romanized:
                 first, last = fake.first_romanized_name(), fake.last_romanized_name()
@@ -70,11 +68,7 @@ def _faker_pools(size: int, seed: int) -> dict[str, list[str]]:
                 drawn["company"] = fake.company()
                 drawn["city"] = fake.city()
                 drawn["street"] = fake.street_name()
-            if (
-                locale.startswith("en_")
-                and not romanized
-                and locale not in ("en_US", "en_GB", "en_AU", "en_CA")
-            ):
+            if locale.startswith("en_") and not romanized and locale not in ("en_US", "en_GB", "en_AU", "en_CA"):
                 drawn.pop("company", None)
             if not all(latin(value) for value in drawn.values()):
                 continue
@@ -94,12 +88,8 @@ class Entities:
         self.lists = lists
         self.pools = _faker_pools(size, seed)
         self.person_words = Invented(self.pools["first"] + self.pools["last"])
-        self.place_words = Invented(
-            self.pools["city"] + lists["city"] + lists["country"] + lists["region"]
-        )
-        self.name_words = Invented(
-            lists["company"] + lists["org_stem"] + lists["product"] + lists["last_extra"]
-        )
+        self.place_words = Invented(self.pools["city"] + lists["city"] + lists["country"] + lists["region"])
+        self.name_words = Invented(lists["company"] + lists["org_stem"] + lists["product"] + lists["last_extra"])
 
     def __call__(self, slot: str, rng: random.Random, persons: list[str]) -> str:
         """Draw a name; `persons` are those already named in this text."""
@@ -131,18 +121,12 @@ class Entities:
             prefix = rng.choice(("O'", "Mc", "Mac", "D'", "Al-", "El-", "Ben-"))
             return prefix + rng.choice(self.pools["last"])
         if roll < 0.24:
-            prefix = rng.choice(
-                ("van ", "van der ", "de ", "von ", "da ", "del ", "di ", "bin ", "al-", "St. ")
-            )
+            prefix = rng.choice(("van ", "van der ", "de ", "von ", "da ", "del ", "di ", "bin ", "al-", "St. "))
             return prefix + rng.choice(self.pools["last"])
         return self._list("last_extra", rng) if roll < 0.36 else rng.choice(self.pools["last"])
 
     def _person(self, kind: str, rng: random.Random, persons: list[str]) -> str:
-        if (
-            kind in ("first", "nick")
-            and persons
-            and rng.random() < (0.6 if kind == "nick" else 0.15)
-        ):
+        if kind in ("first", "nick") and persons and rng.random() < (0.6 if kind == "nick" else 0.15):
             return rng.choice(persons[-1].split())
         if kind == "nick":
             name = self._first(rng)
@@ -176,19 +160,11 @@ class Entities:
         if kind == "the":
             return self._list("country_the", rng)
         if kind == "country":
-            return (
-                self._list("country", rng)
-                if rng.random() < 0.93
-                else self.place_words.word(rng).capitalize()
-            )
+            return self._list("country", rng) if rng.random() < 0.93 else self.place_words.word(rng).capitalize()
         if kind == "region":
             return self._list("region", rng)
         if kind == "river":
-            return (
-                self._list("river", rng)
-                if rng.random() < 0.75
-                else self.place_words.word(rng).capitalize()
-            )
+            return self._list("river", rng) if rng.random() < 0.75 else self.place_words.word(rng).capitalize()
         if kind == "street":
             number = rng.randint(1, 250)
             street = rng.choice(self.pools["street"])
@@ -213,9 +189,7 @@ class Entities:
         roll = rng.random()
         if roll < 0.4:
             return self._list("landmark", rng)
-        word = rng.choice(
-            (self.place_words.word(rng).capitalize(), self._list("city", rng), self._last(rng))
-        )
+        word = rng.choice((self.place_words.word(rng).capitalize(), self._list("city", rng), self._last(rng)))
         if roll < 0.7:
             return f"{word} {self._list('loc_suffix', rng)}"
         return f"{self._list('loc_prefix', rng)} {word}"
@@ -240,9 +214,7 @@ class Entities:
         if kind == "agency":
             roll = rng.random()
             if roll < 0.1:
-                return "".join(
-                    rng.choice("ABCDEFGHIKLMNOPRSTUVW") for _ in range(rng.randint(2, 5))
-                )
+                return "".join(rng.choice("ABCDEFGHIKLMNOPRSTUVW") for _ in range(rng.randint(2, 5)))
             return self._list("agency", rng) if roll < 0.65 else self._body(rng)
         if kind == "uni":
             return self._university(rng)
@@ -252,9 +224,7 @@ class Entities:
             return self._list("charity", rng) if rng.random() < 0.5 else self._invented_charity(rng)
         if kind == "hospital":
             saint = f"St. {self._first(rng)}'s Hospital"
-            return rng.choice(
-                (saint, f"{self._place('city', rng)} General Hospital", f"{self._last(rng)} Clinic")
-            )
+            return rng.choice((saint, f"{self._place('city', rng)} General Hospital", f"{self._last(rng)} Clinic"))
         return self._company(rng)
 
     def _company(self, rng: random.Random) -> str:
@@ -280,17 +250,13 @@ class Entities:
         if roll < 0.80:
             return f"{stem} {suffix}"
         if roll < 0.88:
-            ending = rng.choice(
-                ("", "", f" {suffix}", f" {self._list('org_word', rng)}", " LLP", " & Co.")
-            )
+            ending = rng.choice(("", "", f" {suffix}", f" {self._list('org_word', rng)}", " LLP", " & Co."))
             return f"{self._last(rng)} {rng.choice(('&', '&', 'and'))} {self._last(rng)}{ending}"
         if roll < 0.90:
             return f"{self._last(rng)}, {self._last(rng)} & {self._last(rng)}"
         if roll < 0.93:
             letters = "".join(rng.choice("ABCDEFGHIKLMNOPRSTVWX") for _ in range(rng.randint(2, 4)))
-            return rng.choice(
-                (letters, f"{letters[0]}&{letters[1]}", f"{letters} {self._list('org_word', rng)}")
-            )
+            return rng.choice((letters, f"{letters[0]}&{letters[1]}", f"{letters} {self._list('org_word', rng)}"))
         return stem
 
     def _club(self, rng: random.Random) -> str:
@@ -300,15 +266,11 @@ class Entities:
         town = self._place("city", rng)
         if roll < 0.85:
             return f"{town} {self._list('club_suffix', rng)}"
-        prefix = rng.choice(
-            ("FC", "Real", "AC", "SC", "Dynamo", "Sporting", "Inter", "Olympique", "CF", "VfB")
-        )
+        prefix = rng.choice(("FC", "Real", "AC", "SC", "Dynamo", "Sporting", "Inter", "Olympique", "CF", "VfB"))
         return f"{prefix} {town}"
 
     def _university(self, rng: random.Random) -> str:
-        town = rng.choice(
-            (self._place("city", rng), self._list("city", rng), self._list("region", rng))
-        )
+        town = rng.choice((self._place("city", rng), self._list("city", rng), self._list("region", rng)))
         name = rng.choice((town, self._last(rng)))
         field = self._list("org_field", rng)
         return rng.choice(
@@ -322,9 +284,7 @@ class Entities:
                 f"{town} School of {field}",
                 f"Technical University of {town}",
                 f"{self._list('org_scope', rng)} Academy of {field}",
-                rng.choice(
-                    ("MIT", "UCLA", "Harvard", "Stanford", "Oxford", "ETH", "Yale", "Cambridge")
-                ),
+                rng.choice(("MIT", "UCLA", "Harvard", "Stanford", "Oxford", "ETH", "Yale", "Cambridge")),
             )
         )
 
@@ -362,9 +322,7 @@ class Entities:
                 "Voices for",
             )
         )
-        return f"{verb} {rng.choice(('the', 'our', ''))} {self._list('org_field', rng)}".replace(
-            "  ", " "
-        )
+        return f"{verb} {rng.choice(('the', 'our', ''))} {self._list('org_field', rng)}".replace("  ", " ")
 
     def _misc(self, kind: str, rng: random.Random) -> str:
         if not kind:
@@ -380,17 +338,13 @@ class Entities:
         return self._product(rng) if kind == "product" else self._work(rng)
 
     def _adjective(self, rng: random.Random) -> str:
-        return self.place_words.word(rng).capitalize()[:8] + rng.choice(
-            ("ian", "ese", "ish", "an", "i", "ean")
-        )
+        return self.place_words.word(rng).capitalize()[:8] + rng.choice(("ian", "ese", "ish", "an", "i", "ean"))
 
     def _event(self, rng: random.Random) -> str:
         roll = rng.random()
         if roll < 0.62:
             return self._list("event", rng)
-        town = rng.choice(
-            (self._place("city", rng), self._list("nationality", rng), self._last(rng))
-        )
+        town = rng.choice((self._place("city", rng), self._list("nationality", rng), self._last(rng)))
         year = f" {rng.randint(1990, 2030)}" if roll > 0.93 else ""
         return f"{town} {self._list('event_head', rng)}{year}"
 

@@ -46,9 +46,7 @@ def read_marked(path: Path) -> list[dict[str, Any]]:
 
 def read_labelled(path: Path) -> list[dict[str, Any]]:
     """Read sentences, `kind TAB label TAB text`."""
-    rows = [
-        line.split("\t") for line in path.read_text(encoding="utf-8").splitlines() if line[0] != "#"
-    ]
+    rows = [line.split("\t") for line in path.read_text(encoding="utf-8").splitlines() if line[0] != "#"]
     return [{"kind": kind, "label": label, "text": text} for kind, label, text in rows]
 
 
@@ -65,9 +63,7 @@ def spans(groups: Iterable[dict[str, Any]]) -> set[Span]:
     return {(g["start"], g["end"], g["entity_group"]) for g in groups}
 
 
-def span_scores(
-    rows: list[dict[str, Any]], predicted: list[set[Span]]
-) -> dict[str, tuple[float, float, float]]:
+def span_scores(rows: list[dict[str, Any]], predicted: list[set[Span]]) -> dict[str, tuple[float, float, float]]:
     """Precision, recall and F1 of exact spans and types: over all, by type, by kind of text."""
     counts: dict[str, list[int]] = defaultdict(lambda: [0, 0, 0])
     for row, found in zip(rows, predicted, strict=True):
@@ -108,9 +104,7 @@ def ner_failures(rows: list[dict[str, Any]], predicted: list[set[Span]]) -> list
     ]
 
 
-def report_ner(
-    rows: list[dict[str, Any]], run: Callable[[str, str], set[Span]], failures: bool
-) -> None:
+def report_ner(rows: list[dict[str, Any]], run: Callable[[str, str], set[Span]], failures: bool) -> None:
     """Print the scores for each aggregation strategy."""
     for strategy in ("simple", "first", "average", "max"):
         predicted = [run(row["text"], strategy) for row in rows]
@@ -144,9 +138,7 @@ def main() -> None:
     if "ner" in tasks:
         folder = args.models / "ner"
         model = BertForTokenClassification.from_pretrained(folder, dtype=torch.float32)
-        ner = pipeline(
-            "token-classification", model=model, tokenizer=AutoTokenizer.from_pretrained(folder)
-        )
+        ner = pipeline("token-classification", model=model, tokenizer=AutoTokenizer.from_pretrained(folder))
 
         def run(text: str, strategy: str) -> set[Span]:
             return spans(ner(text, aggregation_strategy=strategy))
@@ -162,9 +154,7 @@ def main() -> None:
     if "sentiment" in tasks:
         folder = args.models / "sentiment"
         classifier = BertForSequenceClassification.from_pretrained(folder, dtype=torch.float32)
-        classify = pipeline(
-            "text-classification", model=classifier, tokenizer=AutoTokenizer.from_pretrained(folder)
-        )
+        classify = pipeline("text-classification", model=classifier, tokenizer=AutoTokenizer.from_pretrained(folder))
         rows = sentences("sentiment", args.set)
         labels = [str(classify(row["text"])[0]["label"]) for row in rows]
         for key, value in sorted(accuracy(rows, labels).items()):

@@ -71,20 +71,13 @@ SPECIALS = {
     "time": _time,
     "money": _money,
     "date": _date,
-    "date_long": lambda rng: (
-        f"{rng.randint(1, 28)} {rng.choice(MONTHS[:12])} {rng.randint(1750, 2005)}"
-    ),
-    "n": lambda rng: str(
-        rng.choice((rng.randint(2, 12), rng.randint(2, 99), rng.randint(100, 999)))
-    ),
-    "num": lambda rng: rng.choice(
-        (str(rng.randint(20, 999)), f"{rng.randint(1, 99)},{rng.randint(0, 999):03}")
-    ),
+    "date_long": lambda rng: f"{rng.randint(1, 28)} {rng.choice(MONTHS[:12])} {rng.randint(1750, 2005)}",
+    "n": lambda rng: str(rng.choice((rng.randint(2, 12), rng.randint(2, 99), rng.randint(100, 999)))),
+    "num": lambda rng: rng.choice((str(rng.randint(20, 999)), f"{rng.randint(1, 99)},{rng.randint(0, 999):03}")),
     "year": lambda rng: str(rng.choice((rng.randint(1950, 2030), rng.randint(1500, 2030)))),
     "age": lambda rng: str(rng.randint(16, 95)),
     "pct": lambda rng: (
-        f"{rng.randint(0, 40)}{rng.choice(('', f'.{rng.randint(1, 9)}'))}"
-        f"{rng.choice(('%', ' percent', ' per cent'))}"
+        f"{rng.randint(0, 40)}{rng.choice(('', f'.{rng.randint(1, 9)}'))}{rng.choice(('%', ' percent', ' per cent'))}"
     ),
     "mag": lambda rng: f"{rng.randint(3, 8)}.{rng.randint(0, 9)}-magnitude",
     "zip": lambda rng: rng.choice(

@@ -158,11 +158,10 @@ def join(segments: list[Segment]) -> Sample:
         part = re.sub(" +", " ", part)
         if not part:
             continue
-        if text.endswith((" a ", " A ")) or text in ("a ", "A "):
-            if part[0] in "aeiouAEIO" and not part.startswith(
-                ("Eu", "eu", "uni", "use", "one ", "usual")
-            ):
-                text = text[:-1] + "n "
+        article = text.endswith((" a ", " A ")) or text in ("a ", "A ")
+        vowel = part[0] in "aeiouAEIO" and not part.startswith(("Eu", "eu", "uni", "use", "one ", "usual"))
+        if article and vowel:
+            text = text[:-1] + "n "
         if text.endswith(" ") or not text:
             part = part.lstrip(" ")
         if not part:

@@ -77,9 +77,7 @@ def typo(word: str, rng: random.Random) -> str:
     return word[:i] + word[i + 1] + word[i] + word[i + 2 :]
 
 
-def replace_words(
-    sample: Sample, rng: random.Random, count: int, entity: bool, new: Callable[[str], str]
-) -> Sample:
+def replace_words(sample: Sample, rng: random.Random, count: int, entity: bool, new: Callable[[str], str]) -> Sample:
     """Replace up to `count` random words inside or outside entities."""
     ranges = words(sample, entity)
     for start, end in sorted(rng.sample(ranges, min(count, len(ranges))), reverse=True):
@@ -95,13 +93,9 @@ def punctuation(sample: Sample, rng: random.Random) -> Sample:
         if roll < 0.15:
             return Sample(text[:-1], sample.entities)
         if roll < 0.2:
-            return Sample(
-                text[:-1] + rng.choice(("!", "...", "..", " .", ";", "!!")), sample.entities
-            )
+            return Sample(text[:-1] + rng.choice(("!", "...", "..", " .", ";", "!!")), sample.entities)
     if roll > 0.975:
-        left, right = rng.choice(
-            (('"', '"'), ("“", "”"), ("'", "'"), ("(", ")"), ("- ", ""), ("> ", ""), ("* ", ""))
-        )
+        left, right = rng.choice((('"', '"'), ("“", "”"), ("'", "'"), ("(", ")"), ("- ", ""), ("> ", ""), ("* ", "")))
         moved = [(a + len(left), b + len(left), label) for a, b, label in sample.entities]
         return Sample(left + text + right, moved)
     return sample

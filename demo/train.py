@@ -33,9 +33,7 @@ OUT = Path(__file__).parent.parent / "python" / "candlewick" / "demo"
 SPECIAL_TOKENS = ["[PAD]", "[UNK]", "[CLS]", "[SEP]", "[MASK]"]
 NER_LABELS = ["O", *(f"{prefix}-{kind}" for kind in TYPES for prefix in "BI")]
 MAX_POSITIONS = 256
-EXTRA_CHARACTERS = (
-    "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789’‘“”…–—€£$%&@#*+=/\\|~^°§½²"
-)
+EXTRA_CHARACTERS = "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789’‘“”…–—€£$%&@#*+=/\\|~^°§½²"
 
 
 @dataclass(frozen=True)
@@ -55,12 +53,8 @@ class Recipe:
 
 
 RECIPES = {
-    "ner": Recipe(
-        "ner", vocabulary=9000, layers=4, samples=450_000, epochs=2, learning_rate=1.5e-3
-    ),
-    "sentiment": Recipe(
-        "sentiment", vocabulary=7000, layers=3, samples=450_000, epochs=1, learning_rate=1.2e-3
-    ),
+    "ner": Recipe("ner", vocabulary=9000, layers=4, samples=450_000, epochs=2, learning_rate=1.5e-3),
+    "sentiment": Recipe("sentiment", vocabulary=7000, layers=3, samples=450_000, epochs=1, learning_rate=1.2e-3),
 }
 
 
@@ -74,9 +68,7 @@ def generate(recipe: Recipe) -> list[tuple[Sample, int]]:
         else:
             label = i % 3
             texts.append((corpus.sentiment(SENTIMENTS[label]), label))
-    print(
-        f"{len(texts)} texts, {corpus.dropped} dropped for overlap with the test sets", flush=True
-    )
+    print(f"{len(texts)} texts, {corpus.dropped} dropped for overlap with the test sets", flush=True)
     return texts
 
 
@@ -99,9 +91,7 @@ def train_tokenizer(texts: list[str], size: int) -> Tokenizer:
         limit_alphabet=len(alphabet) + 5,
         show_progress=False,
     )
-    tokenizer.train_from_iterator(
-        [*texts, *(f"{c}{c}" for c in alphabet for _ in range(50))], trainer
-    )
+    tokenizer.train_from_iterator([*texts, *(f"{c}{c}" for c in alphabet for _ in range(50))], trainer)
     cls, sep = tokenizer.token_to_id("[CLS]"), tokenizer.token_to_id("[SEP]")
     tokenizer.post_processor = processors.TemplateProcessing(
         single="[CLS]:0 $A:0 [SEP]:0",
@@ -222,14 +212,10 @@ def new_model(recipe: Recipe, vocabulary: int) -> Any:
     return BertForSequenceClassification(config)
 
 
-def fit(
-    model: Any, examples: list[Example], recipe: Recipe, mask_id: int, after_epoch: Any
-) -> None:
+def fit(model: Any, examples: list[Example], recipe: Recipe, mask_id: int, after_epoch: Any) -> None:
     """AdamW with warm-up and cosine decay; some input tokens are masked at random."""
     rng = random.Random(recipe.seed)
-    plan = [
-        batch for _ in range(recipe.epochs) for batch in batches(examples, recipe.batch_tokens, rng)
-    ]
+    plan = [batch for _ in range(recipe.epochs) for batch in batches(examples, recipe.batch_tokens, rng)]
     decay = [p for p in model.parameters() if p.dim() > 1]
     others = [p for p in model.parameters() if p.dim() <= 1]
     groups = [{"params": decay, "weight_decay": 0.02}, {"params": others, "weight_decay": 0.0}]
@@ -239,9 +225,7 @@ def fit(
     def rate(step: int) -> float:
         if step < warmup:
             return step / warmup
-        return 0.02 + 0.98 * 0.5 * (
-            1 + math.cos(math.pi * (step - warmup) / max(1, len(plan) - warmup))
-        )
+        return 0.02 + 0.98 * 0.5 * (1 + math.cos(math.pi * (step - warmup) / max(1, len(plan) - warmup)))
 
     scheduler = torch.optim.lr_scheduler.LambdaLR(optimizer, rate)
     loss_function = torch.nn.CrossEntropyLoss(label_smoothing=recipe.smoothing)
@@ -292,9 +276,7 @@ def save(model: Any, tokenizer: Tokenizer, task: str, folder: Path) -> None:
         "sep_token": "[SEP]",
         "mask_token": "[MASK]",
     }
-    (folder / "tokenizer_config.json").write_text(
-        json.dumps(settings, indent=2) + "\n", encoding="utf-8"
-    )
+    (folder / "tokenizer_config.json").write_text(json.dumps(settings, indent=2) + "\n", encoding="utf-8")
 
 
 def train(recipe: Recipe, out: Path) -> None:

@@ -29,8 +29,16 @@ def main() -> None:
 
 def linked() -> list[dict[str, str]]:
     """Every crate of the wheel, except ours."""
-    command = ["cargo", "metadata", "--locked", "--format-version=1", "--features", "extension-module",
-               "--filter-platform", "x86_64-unknown-linux-gnu"]
+    command = [
+        "cargo",
+        "metadata",
+        "--locked",
+        "--format-version=1",
+        "--features",
+        "extension-module",
+        "--filter-platform",
+        "x86_64-unknown-linux-gnu",
+    ]
     metadata = json.loads(subprocess.run(command, cwd=ROOT, capture_output=True, check=True).stdout)
     nodes = {node["id"]: node for node in metadata["resolve"]["nodes"]}
     wanted, todo = set(), [metadata["resolve"]["root"]]
@@ -38,8 +46,11 @@ def linked() -> list[dict[str, str]]:
         crate = todo.pop()
         if crate not in wanted:
             wanted.add(crate)
-            todo += [dependency["pkg"] for dependency in nodes[crate]["deps"]
-                     if any(kind["kind"] is None for kind in dependency["dep_kinds"])]
+            todo += [
+                dependency["pkg"]
+                for dependency in nodes[crate]["deps"]
+                if any(kind["kind"] is None for kind in dependency["dep_kinds"])
+            ]
     wanted.remove(metadata["resolve"]["root"])
     return sorted((crate for crate in metadata["packages"] if crate["id"] in wanted), key=title)
 

@@ -20,8 +20,16 @@ assert [(e["entity_group"], e["start"], e["end"]) for e in found] == [("PER", 11
 assert candlewick.pipeline("sentiment-analysis")("What a wonderful evening!")[0]["label"] == "positive"
 assert not {"torch", "transformers", "pyarrow"} & set(sys.modules)
 """
-NEEDED = ("Cargo.toml", "Cargo.lock", "pyproject.toml", "README.md", "LICENSE", "rust/lib.rs",
-          "python/candlewick/py.typed", "python/candlewick/demo/ner/model.safetensors")
+NEEDED = (
+    "Cargo.toml",
+    "Cargo.lock",
+    "pyproject.toml",
+    "README.md",
+    "LICENSE",
+    "rust/lib.rs",
+    "python/candlewick/py.typed",
+    "python/candlewick/demo/ner/model.safetensors",
+)
 
 
 def main() -> None:

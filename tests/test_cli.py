@@ -189,8 +189,9 @@ def test_long_input_streams_in_order() -> None:
 
 
 def test_a_reader_that_leaves_is_no_error_to_see() -> None:
-    with subprocess.Popen([*COMMAND, "ner", "-"], stdin=subprocess.PIPE, stdout=subprocess.PIPE,
-                          stderr=subprocess.PIPE) as process:
+    with subprocess.Popen(
+        [*COMMAND, "ner", "-"], stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=subprocess.PIPE
+    ) as process:
         assert process.stdin is not None and process.stdout is not None and process.stderr is not None
         process.stdout.close()
         try:

@@ -29,6 +29,8 @@ class BasePipeline(Generic[Native]):
     """A loaded model and the options that its calls start from. Made by `candlewick.pipeline`."""
 
     task: str
+    #: Answers one input, a list, or lazily any other iterable; each task has its own.
+    __call__: Callable[..., Any]
 
     def __init__(self, native: Native, arguments: dict[str, Any], defaults: dict[str, Any]) -> None:
         """Take over a loaded model; `arguments` rebuild the pipeline in another process."""
@@ -64,11 +66,7 @@ class BasePipeline(Generic[Native]):
         model = self._arguments.get("model")
         return f"<{type(self).__name__} {'demo model' if model is None else model!r}, {self.model_type}>"
 
-    # Ways to call it; __call__, _items and _shape are each task's own
-
-    def __call__(self, inputs: Any, **options: Any) -> Any:
-        """Answer one input, a list, or lazily any other iterable."""
-        raise NotImplementedError  # pragma: no cover: both pipelines have one
+    # Ways to call it
 
     async def acall(self, inputs: Any, **options: Any) -> Any:
         """Answer without blocking the event loop; awaits that wait at the same time are computed together.
@@ -76,7 +74,7 @@ class BasePipeline(Generic[Native]):
         The result and the errors are those of calling the pipeline.
         """
         if self._collector is None:
-            self._collector = Collector(self)
+            self._collector = Collector(self, self._joined)
         return await self._collector.submit(inputs, options)
 
     def query(self, body: Mapping[str, Any]) -> Any:
@@ -124,7 +122,7 @@ class BasePipeline(Generic[Native]):
 
     def _items(self, inputs: list[Any], options: dict[str, Any]) -> list[Any]:
         """Inputs as the native layer takes them."""
-        raise NotImplementedError  # pragma: no cover: both pipelines have one
+        raise NotImplementedError
 
     def _single(self, result: Any, given: dict[str, Any]) -> Any:
         """The answer to a text on its own, from its answer in a list."""
@@ -157,7 +155,7 @@ class BasePipeline(Generic[Native]):
         """Several calls of one text each, computed as one: for each call, what gives its answer."""
         options = self._options(given)
         results, cuts = self._native.run(self._items(list(texts), options), **self._native_options(options))
-        cut = {index: (0, kept, total) for index, kept, total in cuts}
+        cut: dict[int, Cut] = {index: (0, kept, total) for index, kept, total in cuts}
 
         def answer(index: int) -> Any:
             if index in cut:
@@ -174,7 +172,8 @@ class BasePipeline(Generic[Native]):
             answers = self._native.stream(self._items(group, options), **self._native_options(options))
             for index, result, cut in answers:
                 if cut is not None:
-                    cuts.append((first + index, *cut))
+                    kept, total = cut
+                    cuts.append((first + index, kept, total))
                 yield first + index, self._listed(result, options)
             first += len(group)
         if cuts:

@@ -3,16 +3,15 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import os
 import threading
 from collections import deque
 from collections.abc import Callable
-from typing import TYPE_CHECKING, Any
+from functools import partial
+from typing import Any
 
 from candlewick.errors import BackendError
-
-if TYPE_CHECKING:
-    from candlewick._base import BasePipeline
 
 #: Most calls that are joined: a caller that comes later should not wait for a computation without end.
 MOST = 64
@@ -36,18 +35,22 @@ class _Call:
             else:
                 self.future.set_exception(error)
 
-        try:
+        with contextlib.suppress(RuntimeError):  # the loop may have been closed before its answer came
             self.loop.call_soon_threadsafe(resolve)
-        except RuntimeError:
-            pass  # the loop was closed before its answer came
 
 
 class Collector:
     """A thread that answers calls; those that came in while it was busy are joined where their options allow."""
 
-    def __init__(self, pipeline: BasePipeline[Any]) -> None:
-        """Start no thread yet: the first call does."""
-        self._pipeline = pipeline
+    def __init__(self, alone: Callable[..., Any], joined: Callable[..., list[Callable[[], Any]]]) -> None:
+        """Start no thread yet: the first call does.
+
+        Args:
+            alone: Answers the inputs and options of one call.
+            joined: Answers several texts that have the same options, with a function for the answer of each.
+        """
+        self._alone = alone
+        self._joined = joined
         self._waiting: deque[_Call] = deque()
         self._wake = threading.Condition()
         self._thread: threading.Thread | None = None
@@ -100,14 +103,14 @@ class Collector:
     def _answer(self, calls: list[_Call]) -> None:
         if len(calls) > 1:
             try:
-                results = self._pipeline._joined([call.inputs for call in calls], calls[0].options)
+                results = self._joined([call.inputs for call in calls], calls[0].options)
             except Exception:
                 results = []  # one of them failed: alone, each gets its own answer or its own error
             for call, result in zip(list(calls), results, strict=False):
                 calls.remove(call)
                 self._settle(call, result)
         for call in calls:
-            self._settle(call, lambda call=call: self._pipeline(call.inputs, **call.options))
+            self._settle(call, partial(self._alone, call.inputs, **call.options))
 
     @staticmethod
     def _settle(call: _Call, result: Callable[[], Any]) -> None:

@@ -160,8 +160,9 @@ class Page:
         rows = []
         for entry in labels:
             name, share = html.escape(entry["label"]), min(max(entry["score"], 0.0), 1.0)
+            hue = self._hue(entry["label"])
             rows.append(
-                f'<tr style="--hue:{self._hue(entry["label"])}"><th scope="row">{name}</th><td>{entry["score"]:.3f}</td>'
+                f'<tr style="--hue:{hue}"><th scope="row">{name}</th><td>{entry["score"]:.3f}</td>'
                 f'<td><meter value="{share:.4f}" aria-label="{name}"></meter></td></tr>'
             )
         return f"<table>{''.join(rows)}</table>"

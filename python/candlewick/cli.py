@@ -93,9 +93,7 @@ def _app() -> Any:
     column = typer.Option("text", help="Where the text is in .jsonl, .csv and .parquet files.")
     model = typer.Option(None, "--model", "-m", help="A Hub id or a folder; without one, the demo model.")
     revision = typer.Option(None, help="Branch, tag or commit of a Hub model.")
-    format_ = typer.Option(
-        None, "--format", help="table, jsonl or html; by default a table on a terminal, else jsonl."
-    )
+    format_ = typer.Option(None, "--format", help="table, jsonl or html; by default a table on a terminal, else jsonl.")
     output = typer.Option(None, "--output", "-o", help="Where to write; by default standard output.")
     batch = typer.Option(None, help="Most texts per forward pass.")
     threads = typer.Option(None, help="Threads; by default what this machine allows.")
@@ -115,7 +113,9 @@ def _app() -> Any:
         model: str = model,
         revision: str = revision,
         strategy: str = typer.Option("simple", help="none, simple, first, average or max."),
-        stride: int = typer.Option(None, help="Tokens that the windows of a long text share; without it, texts are cut."),
+        stride: int = typer.Option(
+            None, help="Tokens that the windows of a long text share; without it, texts are cut."
+        ),
         format: str = format_,
         output: Path = output,
         batch_size: int = batch,
@@ -124,8 +124,18 @@ def _app() -> Any:
         """Find names, places and the like in texts."""
         options = {"aggregation_strategy": strategy, "stride": stride, "batch_size": batch_size}
         _do(
-            Job("token-classification", model, revision, options, tuple(text or ()), tuple(file), column, format,
-                output, threads)
+            Job(
+                "token-classification",
+                model,
+                revision,
+                options,
+                tuple(text or ()),
+                tuple(file),
+                column,
+                format,
+                output,
+                threads,
+            )
         )
 
     @app.command(
@@ -148,8 +158,18 @@ def _app() -> Any:
         """Give labels to whole texts."""
         options = {"top_k": top_k, "function_to_apply": function, "truncation": True, "batch_size": batch_size}
         _do(
-            Job("text-classification", model, revision, options, tuple(text or ()), tuple(file), column, format,
-                output, threads)
+            Job(
+                "text-classification",
+                model,
+                revision,
+                options,
+                tuple(text or ()),
+                tuple(file),
+                column,
+                format,
+                output,
+                threads,
+            )
         )
 
     return app

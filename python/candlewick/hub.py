@@ -133,9 +133,7 @@ def _download(name: str, revision: str | None, token: str | bool | None, cache: 
             wanted += [_INDEX, *_shards(Path(index))]
         else:
             raise _no_weights(what, files)
-        return str(
-            snapshot_download(name, revision=revision, token=token, cache_dir=cache, allow_patterns=wanted)
-        )
+        return str(snapshot_download(name, revision=revision, token=token, cache_dir=cache, allow_patterns=wanted))
     except errors.GatedRepoError:
         raise ModelNotFoundError(
             f"{what}: gated on the Hub; accept its conditions there and pass a token of that account"
@@ -160,8 +158,7 @@ def _download(name: str, revision: str | None, token: str | bool | None, cache: 
 def _no_weights(what: str, files: Iterable[str]) -> UnsupportedModelError:
     found = sorted(file for file in files if file.endswith((".bin", ".h5", ".onnx", ".msgpack", ".pt")))
     return UnsupportedModelError(
-        f"{what}: weights in {', '.join(found) or 'no known format'} are not supported; "
-        f"supported: {_WEIGHTS}, {_INDEX}"
+        f"{what}: weights in {', '.join(found) or 'no known format'} are not supported; supported: {_WEIGHTS}, {_INDEX}"
     )
 
 

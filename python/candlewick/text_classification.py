@@ -6,19 +6,20 @@ from collections.abc import Iterable, Iterator, Mapping
 from typing import TYPE_CHECKING, Any
 
 from candlewick._base import BasePipeline, lazy, not_empty, wrong_kind
+from candlewick._native import TextClassifier
 from candlewick.errors import InputError, ParameterError
 
 if TYPE_CHECKING:
     from typing_extensions import Unpack
 
-    from candlewick._native import Logits, TextClassifier
+    from candlewick._native import Logits
     from candlewick.types import Ranked, TextClassificationOptions
 
 #: Keys of a dictionary that are options of its own text, as in the reference.
 _OWN_OPTIONS = ("truncation", "max_length")
 
 
-class TextClassificationPipeline(BasePipeline["TextClassifier"]):
+class TextClassificationPipeline(BasePipeline[TextClassifier]):
     """Labels whole texts and pairs of texts. Made by `candlewick.pipeline("text-classification", …)`.
 
     Any number of threads may call one pipeline; the GIL is released while it computes.
@@ -65,9 +66,7 @@ class TextClassificationPipeline(BasePipeline["TextClassifier"]):
         result = self._run([inputs], merged)[0]
         return self._single(result, given) if isinstance(inputs, str) else result
 
-    def stream(
-        self, inputs: Iterable[Any], **options: Unpack[TextClassificationOptions]
-    ) -> Iterator[tuple[int, Any]]:
+    def stream(self, inputs: Iterable[Any], **options: Unpack[TextClassificationOptions]) -> Iterator[tuple[int, Any]]:
         """Yield `(position, answer)` as inputs finish, which is not always their order.
 
         Answers are those of a list; options and errors are those of a call.
@@ -150,8 +149,10 @@ class TextClassificationPipeline(BasePipeline["TextClassifier"]):
         own = [_own_options(item) for item in inputs]
         if not any(own):
             return super()._run(inputs, options)
-        return [super(TextClassificationPipeline, self)._run([item], {**options, **more})[0]
-                for item, more in zip(inputs, own, strict=True)]
+        return [
+            super(TextClassificationPipeline, self)._run([item], {**options, **more})[0]
+            for item, more in zip(inputs, own, strict=True)
+        ]
 
 
 def _own_options(item: Any) -> dict[str, Any]:
@@ -183,7 +184,8 @@ def _pairs_of_old(inputs: list[Any]) -> list[Any]:
     first = inputs[0]
     if not (isinstance(first, list) and first and isinstance(first[0], list)):
         return inputs
-    if not all(isinstance(item, list) and len(item) == 1 and isinstance(item[0], list) and len(item[0]) == 2
-               for item in inputs):
+    if not all(
+        isinstance(item, list) and len(item) == 1 and isinstance(item[0], list) and len(item[0]) == 2 for item in inputs
+    ):
         raise InputError("inputs: expected a list of [[text, text_pair]], got lists of other lengths")
     return [tuple(item[0]) for item in inputs]

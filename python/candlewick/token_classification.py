@@ -6,16 +6,17 @@ from collections.abc import Iterable, Iterator
 from typing import TYPE_CHECKING, Any
 
 from candlewick._base import BasePipeline, lazy, not_empty, wrong_kind
+from candlewick._native import TokenClassifier
 from candlewick.errors import ParameterError
 
 if TYPE_CHECKING:
     from typing_extensions import Unpack
 
-    from candlewick._native import Logits, TokenClassifier
+    from candlewick._native import Logits
     from candlewick.types import TokenClassificationOptions
 
 
-class TokenClassificationPipeline(BasePipeline["TokenClassifier"]):
+class TokenClassificationPipeline(BasePipeline[TokenClassifier]):
     """Labels stretches of text. Made by `candlewick.pipeline("token-classification", …)`.
 
     Any number of threads may call one pipeline; the GIL is released while it computes.
@@ -125,5 +126,3 @@ def _refuse_stride_alone(given: dict[str, Any]) -> None:
         raise ParameterError(
             "aggregation_strategy: expected one of simple, first, average, max together with stride, got 'none'"
         )
-
-

@@ -75,8 +75,14 @@ def encode(pipe: Any, text: str, pair: str | None) -> dict[str, Any] | None:
     """Ids, offsets and logits of one input, cut at the limit."""
     tokenizer = pipe.tokenizer
     limit = min(tokenizer.model_max_length, 64)
-    encoded = tokenizer(text, pair or None, truncation=True, max_length=limit, return_offsets_mapping=True,
-                        return_special_tokens_mask=True)
+    encoded = tokenizer(
+        text,
+        pair or None,
+        truncation=True,
+        max_length=limit,
+        return_offsets_mapping=True,
+        return_special_tokens_mask=True,
+    )
     ids = encoded["input_ids"]
     names = set(tokenizer.model_input_names)
     fed = {name: torch.tensor([encoded[name]]) for name in names & set(encoded)}
@@ -138,9 +144,15 @@ def text_calls(pipe: Any, kept: list[str]) -> list[dict[str, Any]]:
     for top_k in (None, 1, 2, 100, 0, -1):
         calls += [(kept[0], {"top_k": top_k}), (kept[:3], {"top_k": top_k}), (pairs[0], {"top_k": top_k})]
     for function in ("sigmoid", "softmax", "none", "SoftMax"):
-        calls += [(kept[:4], {"function_to_apply": function}), (kept[0], {"function_to_apply": function, "top_k": None})]
+        calls += [
+            (kept[:4], {"function_to_apply": function}),
+            (kept[0], {"function_to_apply": function, "top_k": None}),
+        ]
     calls += [(kept[0], {}), (kept[:5], {}), (pairs[0], {}), (pairs, {}), ("", {}), ([kept[0], pairs[1]], {})]
-    calls += [([[["Sarah", "New York"]]], {}), ([{"text": "Sarah", "text_pair": None}, {"text": "a", "text_pair": ""}], {})]
+    calls += [
+        ([[["Sarah", "New York"]]], {}),
+        ([{"text": "Sarah", "text_pair": None}, {"text": "a", "text_pair": ""}], {}),
+    ]
     calls += [(texts.LONG, {"truncation": True, "top_k": None}), (texts.LONG, {"truncation": True, "max_length": 8})]
     long = {"text": texts.LONG, "text_pair": "in London"}
     for strategy in ("longest_first", "only_first"):
@@ -160,6 +172,7 @@ def answer(pipe: Any, inputs: Any, options: dict[str, Any]) -> dict[str, Any] | 
 
 def unstable(pipe: Any, inputs: Any, options: dict[str, Any], result: Any) -> bool:
     """Whether noise of the size of f32's on the logits changes a label, a word or a boundary."""
+
     def shape(value: Any) -> Any:
         if isinstance(value, list):
             return [shape(item) for item in value]

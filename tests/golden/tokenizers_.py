@@ -5,6 +5,7 @@ Vocabularies are counted here and not trained by the library, whose WordPiece tr
 
 from __future__ import annotations
 
+import itertools
 import json
 from collections import Counter
 from pathlib import Path
@@ -68,7 +69,7 @@ def byte_level(prefix_space: bool = False) -> Tokenizer:
     for _ in range(400):
         pairs: Counter[tuple[str, str]] = Counter()
         for parts, count in words:
-            for pair in zip(parts, parts[1:], strict=False):
+            for pair in itertools.pairwise(parts):
                 pairs[pair] += count
         best = min(pairs, key=lambda pair: (-pairs[pair], pair))
         merges.append(best)
@@ -98,7 +99,10 @@ def unigram(special: list[str], split: bool = True) -> Tokenizer:
             for end in range(start + 1, min(len(word), start + 6) + 1):
                 pieces[word[start:end]] += count * (end - start)
     characters = sorted({c for word in counts for c in word if c.isascii() or ord(c) % 3})
-    common = sorted((piece for piece in pieces if len(piece) > 1 and piece not in special), key=lambda piece: (-pieces[piece], piece))[:600]
+    common = sorted(
+        (piece for piece in pieces if len(piece) > 1 and piece not in special),
+        key=lambda piece: (-pieces[piece], piece),
+    )[:600]
     scored = [(piece, -10.0 + len(piece) / 4 + (pieces[piece] % 97) / 100) for piece in [*characters, *common]]
     vocabulary = [*((token, 0.0) for token in special), *scored]
     tokenizer = Tokenizer(models.Unigram(vocabulary, unk_id=special.index("<unk>"), byte_fallback=False))
