@@ -195,7 +195,7 @@ pub trait Vocabulary {
     fn marks_continuations(&self) -> bool;
 
     /// The text that a run of tokens stands for, by the tokenizer's decoder (`convert_tokens_to_string`).
-    fn decode(&self, tokens: Vec<String>) -> String;
+    fn decode(&self, tokens: &[Cow<'_, str>]) -> String;
 }
 
 /// A labelled stretch of text: a token with [`AggregationStrategy::None`], else a group of tokens.

@@ -20,8 +20,8 @@ fuzz_target!(|text: &str| {
         let fit = Fit { max_length: 8, overlong: Overlong::Cut(Truncation::LongestFirst) };
         for input in [Input::from("Ada lives in Zürich 😀."), Input::from(("a", "b c d e f g h i j"))] {
             if let Ok(encoded) = tokenizer.encode(0, &input, fit) {
-                let tokens = encoded.windows[0].ids.iter().map(|&id| tokenizer.token(id).into_owned());
-                let _ = tokenizer.decode(tokens.collect());
+                let tokens: Vec<_> = encoded.windows[0].ids.iter().map(|&id| tokenizer.token(id)).collect();
+                let _ = tokenizer.decode(&tokens);
             }
         }
     });

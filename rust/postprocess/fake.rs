@@ -32,8 +32,8 @@ impl Vocabulary for Fake {
         self.marks
     }
 
-    fn decode(&self, tokens: Vec<String>) -> String {
-        self.decoder.decode(tokens).unwrap()
+    fn decode(&self, tokens: &[Cow<'_, str>]) -> String {
+        self.decoder.decode(tokens.iter().map(|token| token.clone().into_owned()).collect()).unwrap()
     }
 }
 

@@ -3,7 +3,7 @@
 use std::borrow::Cow;
 use std::sync::Arc;
 
-use super::aggregate::Units;
+use super::aggregate::{Unit, Units};
 use super::merge;
 use super::spans::{Span, Window};
 use super::tags::Tag;
@@ -98,15 +98,16 @@ impl Strings<'_> {
         match self.options.aggregation_strategy {
             AggregationStrategy::None => self.token(encoding, units[0].first).into_owned(),
             AggregationStrategy::Simple => {
-                let tokens = units.iter().map(|unit| self.token(encoding, unit.first).into_owned());
-                self.vocabulary.decode(tokens.collect())
+                let tokens: Vec<_> = units.iter().map(|unit| self.token(encoding, unit.first)).collect();
+                self.vocabulary.decode(&tokens)
             }
             AggregationStrategy::First | AggregationStrategy::Average | AggregationStrategy::Max => {
-                let words = units.iter().map(|unit| {
+                let word = |unit: &Unit| {
                     let tokens = (unit.first..=unit.last).filter(|&token| !encoding.special[token]);
-                    self.vocabulary.decode(tokens.map(|token| self.token(encoding, token).into_owned()).collect())
-                });
-                self.vocabulary.decode(words.collect())
+                    let tokens: Vec<_> = tokens.map(|token| self.token(encoding, token)).collect();
+                    Cow::Owned(self.vocabulary.decode(&tokens))
+                };
+                self.vocabulary.decode(&units.iter().map(word).collect::<Vec<_>>())
             }
         }
     }

@@ -124,7 +124,7 @@ fn aggregate_word(word: &[PreEntity], labels: &[Arc<str>], fake: &Fake, strategy
     Labelled {
         entity: labels[argmax(&scores)].to_string(),
         score: scores[argmax(&scores)],
-        word: fake.decode(word.iter().map(|entity| entity.word.clone()).collect()),
+        word: fake.decode(&word.iter().map(|entity| entity.word.as_str().into()).collect::<Vec<_>>()),
         offset: Offset { start: word[0].offset.start, end: word[word.len() - 1].offset.end },
         index: None,
     }
@@ -239,7 +239,7 @@ pub(super) fn naive(
                 label: name.into(),
                 score: nan_mean(&scores),
                 index: None,
-                word: fake.decode(group.iter().map(|entity| entity.word.clone()).collect()),
+                word: fake.decode(&group.iter().map(|entity| entity.word.as_str().into()).collect::<Vec<_>>()),
                 offset: Offset { start: group[0].offset.start, end: group[group.len() - 1].offset.end },
             });
         }

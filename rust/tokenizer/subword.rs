@@ -4,8 +4,9 @@ use std::borrow::Cow;
 use std::path::Path;
 
 use tokenizers::utils::truncation::{TruncationDirection, TruncationParams, TruncationStrategy, truncate_encodings};
-use tokenizers::{Decoder, EncodeInput, InputSequence, ModelWrapper, PostProcessor, PostProcessorWrapper};
+use tokenizers::{EncodeInput, InputSequence, ModelWrapper, PostProcessor, PostProcessorWrapper};
 
+use super::decode::decode;
 use super::files;
 use super::settings::Settings;
 use crate::config::Config;
@@ -249,11 +250,7 @@ impl Vocabulary for Tokenizer {
         }
     }
 
-    fn decode(&self, tokens: Vec<String>) -> String {
-        match self.inner.get_decoder() {
-            // A decoder of the crate fails on tokens that are not its own; the raw tokens say more than nothing.
-            Some(decoder) => decoder.decode(tokens.clone()).unwrap_or_else(|_| tokens.join(" ")),
-            None => tokens.join(" "),
-        }
+    fn decode(&self, tokens: &[Cow<'_, str>]) -> String {
+        decode(self.inner.get_decoder(), tokens)
     }
 }
