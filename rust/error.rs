@@ -68,11 +68,12 @@ pub enum Error {
 }
 
 impl Error {
-    /// A stable slug, of several errors the first one's: `input`, `parameter`, `model_not_found`, `model_format`, `unsupported_model`, `backend`,
-    /// `interrupted`.
+    /// A stable slug, of several errors the first one's: `input`, `parameter`, `model_not_found`, `model_format`,
+    /// `unsupported_model`, `backend`, `interrupted`.
     pub fn kind(&self) -> &'static str {
         match self {
-            Self::Input { .. } => "input",
+            // What a request asks about is no option, even where it has no place in a list yet.
+            Self::Input { .. } | Self::Parameter { name: "inputs" | "body", .. } => "input",
             Self::Parameter { .. } => "parameter",
             Self::ModelNotFound { .. } => "model_not_found",
             Self::ModelFormat { .. } => "model_format",

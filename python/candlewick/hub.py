@@ -150,8 +150,9 @@ def _download(name: str, revision: str | None, token: str | bool | None, cache: 
         folder = _cached(cache, name, revision)
         if folder is not None:
             return folder
+        said = str(error).strip().partition("\n")[0]
         raise ModelNotFoundError(
-            f"{what}: not in the cache {cache}, and the Hub can't be reached: {type(error).__name__}"
+            f"{what}: not in the cache {cache}, and asking the Hub failed ({type(error).__name__}: {said})"
         ) from error
 
 

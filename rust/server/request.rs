@@ -118,10 +118,7 @@ fn expected(pairs: bool) -> &'static str {
 /// One input or a list of them, and whether it was one.
 fn read_inputs(inputs: Value, pairs: bool) -> Result<(Vec<Input>, bool)> {
     match inputs {
-        Value::Array(items) if items.is_empty() => {
-            Err(Error::parameter("inputs", expected(pairs), &"an empty list, at least one input is required"))
-        }
-        Value::Array(items) => {
+        Value::Array(items) if !items.is_empty() => {
             let items = items.into_iter().enumerate();
             Ok((items.map(|(index, item)| read_input(index, item, pairs)).collect::<Result<_>>()?, false))
         }

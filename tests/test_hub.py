@@ -1,0 +1,170 @@
+"""Models from a Hub: only what is needed, from the cache where it can be, with errors that say what to do.
+
+`huggingface_hub` reads its environment when it is imported, so every case runs in a process of its own.
+"""
+
+from __future__ import annotations
+
+import importlib.util
+import json
+import os
+import shutil
+import subprocess
+import sys
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+HERE = Path(__file__).parent
+MODELS = HERE / "golden" / "models"
+NOTHING = "http://127.0.0.1:1"
+
+ASK = """
+import json, sys
+import candlewick
+arguments, model = json.loads(sys.argv[1]), sys.argv[2]
+try:
+    pipe = candlewick.pipeline(model=model, **arguments)
+    print(json.dumps({"labels": pipe.labels, "answer": pipe("Sarah lives in London")}))
+except candlewick.errors.CandlewickError as error:
+    print(json.dumps({"error": type(error).__name__, "message": str(error)}))
+"""
+
+
+def _server() -> Any:
+    spec = importlib.util.spec_from_file_location("hub_server", HERE / "hub_server.py")
+    assert spec is not None and spec.loader is not None
+    module = importlib.util.module_from_spec(spec)
+    spec.loader.exec_module(module)
+    return module
+
+
+SERVER = _server()
+
+
+@pytest.fixture
+def hub(tmp_path: Path) -> Iterator[Any]:
+    """A Hub with a tiny model that also has files nobody needs."""
+    folder = shutil.copytree(MODELS / "bert-ner", tmp_path / "source")
+    for name in ("pytorch_model.bin", "model.onnx", "README.md", "training_args.bin", "tf_model.h5"):
+        (folder / name).write_bytes(b"not needed")
+    hub = SERVER.Hub()
+    hub.add("some/ner", folder)
+    hub.add("bare-name", MODELS / "bert-sentiment")
+    hub.add("some/sharded", MODELS / "bert-ner-file-says-upper")
+    hub.add("some/vocab", MODELS / "roberta-ner-vocab")
+    hub.add("some/private", folder, token="hf_secret")
+    hub.add("some/gated", folder, token="hf_secret", gated=True)
+    (folder / "model.safetensors").unlink()
+    hub.add("some/pickled", folder)
+    yield hub
+    hub.close()
+
+
+def ask(home: Path, model: str, *, url: str, arguments: dict[str, Any] | None = None, **environment: str) -> Any:
+    """What a fresh process says of a model."""
+    kept = {key: value for key, value in os.environ.items() if not key.startswith(("HF_", "HUGGINGFACE", "XDG_"))}
+    done = subprocess.run(
+        [sys.executable, "-c", ASK, json.dumps(arguments or {}), model],
+        env={**kept, "HF_HOME": str(home), "HF_ENDPOINT": url, "HF_HUB_DISABLE_TELEMETRY": "1", **environment},
+        capture_output=True,
+        text=True,
+        timeout=100,
+        check=False,
+    )
+    assert done.returncode == 0, done.stderr
+    assert "hf_secret" not in done.stdout + done.stderr
+    return json.loads(done.stdout)
+
+
+def test_only_what_is_needed_is_downloaded_once(hub: Any, tmp_path: Path) -> None:
+    found = ask(tmp_path / "home", "some/ner", url=hub.url)
+    assert found["labels"][0] == "O"
+    assert hub.downloads() == ["config.json", "model.safetensors", "tokenizer.json", "tokenizer_config.json"]
+    hub.requests.clear()
+    assert ask(tmp_path / "home", "some/ner", url=hub.url) == found
+    assert hub.downloads() == []
+    for offline in ({"HF_HUB_OFFLINE": "1"}, {}):
+        arguments = {} if offline else {"local_files_only": True}
+        assert ask(tmp_path / "home", "some/ner", url=NOTHING, arguments=arguments, **offline) == found
+    # Without a connection the cache is used as it is.
+    assert ask(tmp_path / "home", "some/ner", url=NOTHING) == found
+
+
+def test_shards_vocabularies_and_bare_names(hub: Any, tmp_path: Path) -> None:
+    assert "error" not in ask(tmp_path, "some/sharded", url=hub.url)
+    assert sum(name.endswith(".safetensors") for name in hub.downloads()) > 1
+    hub.requests.clear()
+    assert "error" not in ask(tmp_path, "some/vocab", url=hub.url)
+    assert {"vocab.json", "merges.txt"} <= set(hub.downloads())
+    assert ask(tmp_path, "bare-name", url=hub.url)["labels"] == ["negative", "neutral", "positive"]
+    assert "error" not in ask(tmp_path, "some/sharded", url=NOTHING, HF_HUB_OFFLINE="1")
+
+
+def test_revisions(hub: Any, tmp_path: Path) -> None:
+    for revision in ("v1", SERVER.OLD):
+        assert "error" not in ask(tmp_path, "some/ner", url=hub.url, arguments={"revision": revision})
+    assert (tmp_path / "hub" / "models--some--ner" / "snapshots" / SERVER.OLD).is_dir()
+    # A commit that is in the cache never changes, so nobody is asked.
+    hub.requests.clear()
+    assert "error" not in ask(tmp_path, "some/ner", url=hub.url, arguments={"revision": SERVER.OLD})
+    assert hub.requests == []
+    wrong = ask(tmp_path, "some/ner", url=hub.url, arguments={"revision": "v9"})
+    assert wrong["error"] == "ModelNotFoundError" and "v9" in wrong["message"] and "revision" in wrong["message"]
+
+
+def test_tokens(hub: Any, tmp_path: Path) -> None:
+    for model, part in (("some/private", "token"), ("some/gated", "gated"), ("some/absent", "no such model")):
+        failed = ask(tmp_path, model, url=hub.url)
+        assert failed["error"] == "ModelNotFoundError" and part in failed["message"], failed
+    assert "error" not in ask(tmp_path, "some/private", url=hub.url, HF_TOKEN="hf_secret")
+    assert "error" not in ask(tmp_path / "2", "some/gated", url=hub.url, arguments={"token": "hf_secret"})
+    assert any(token == "Bearer hf_secret" for _, _, token in hub.requests)
+    hub.requests.clear()
+    ask(tmp_path / "3", "some/ner", url=hub.url, arguments={"token": False}, HF_TOKEN="hf_secret")
+    assert all(token is None for _, _, token in hub.requests)
+
+
+def test_a_cache_of_ones_own(hub: Any, tmp_path: Path) -> None:
+    own = tmp_path / "own"
+    assert "error" not in ask(tmp_path / "home", "some/ner", url=hub.url, arguments={"cache_dir": str(own)})
+    assert (own / "models--some--ner").is_dir() and not (tmp_path / "home" / "hub" / "models--some--ner").exists()
+    environment = {"HF_HUB_CACHE": str(own)}
+    assert "error" not in ask(tmp_path / "home", "some/ner", url=NOTHING, HF_HUB_OFFLINE="1", **environment)
+
+
+def test_a_cache_made_by_transformers(tmp_path: Path) -> None:
+    """Its layout: blobs by hash, snapshots of links, refs; and more files than we need."""
+    repository = tmp_path / "hub" / "models--some--ner"
+    snapshot = repository / "snapshots" / SERVER.COMMIT
+    for folder in (repository / "blobs", repository / "refs", snapshot):
+        folder.mkdir(parents=True)
+    (repository / "refs" / "main").write_text(SERVER.COMMIT, encoding="utf-8")
+    for number, file in enumerate(sorted((MODELS / "bert-ner").iterdir())):
+        shutil.copy(file, repository / "blobs" / f"blob{number}")
+        (snapshot / file.name).symlink_to(f"../../blobs/blob{number}")
+    assert "error" not in ask(tmp_path, "some/ner", url=NOTHING, HF_HUB_OFFLINE="1")
+    (snapshot / "model.safetensors").unlink()
+    incomplete = ask(tmp_path, "some/ner", url=NOTHING, HF_HUB_OFFLINE="1")
+    assert incomplete["error"] == "ModelNotFoundError" and "not complete" in incomplete["message"]
+
+
+def test_other_formats_of_weights_are_named(hub: Any, tmp_path: Path) -> None:
+    failed = ask(tmp_path, "some/pickled", url=hub.url)
+    assert failed["error"] == "UnsupportedModelError"
+    for part in ("pytorch_model.bin", "model.onnx", "model.safetensors"):
+        assert part in failed["message"]
+
+
+def test_no_hub_and_no_cache(tmp_path: Path) -> None:
+    for environment, part in (({}, "asking the Hub failed"), ({"HF_HUB_OFFLINE": "1"}, "offline")):
+        failed = ask(tmp_path, "some/ner", url=NOTHING, **environment)
+        assert failed["error"] == "ModelNotFoundError" and part in failed["message"], failed
+
+
+@pytest.mark.parametrize("name", ["a/b/c", "../etc", "a b", "", "a/../b", "https://example.org/a"])
+def test_names_that_are_no_ids(name: str, tmp_path: Path) -> None:
+    failed = ask(tmp_path, name, url=NOTHING)
+    assert failed["error"] == "ModelNotFoundError"
