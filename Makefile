@@ -99,7 +99,8 @@ fuzz: | tools  ## every fuzz target for FUZZ_SECONDS on the kept corpus
 	cargo +nightly fuzz --version >/dev/null 2>&1 || cargo install --locked cargo-fuzz@$(CARGO_FUZZ); \
 	for target in config safetensors tokenizer request; do \
 		echo "fuzz $$target"; \
-		cargo +nightly fuzz run --sanitizer none $$target fuzz/corpus/$$target -- \
+		mkdir -p fuzz/target/found/$$target; \
+		cargo +nightly fuzz run --sanitizer none $$target fuzz/target/found/$$target fuzz/corpus/$$target -- \
 			-max_total_time=$(FUZZ_SECONDS) -timeout=20 -rss_limit_mb=4096 -verbosity=0 || exit 1; \
 	done
 

@@ -206,6 +206,26 @@ def test_broken_json(copy: Copy, name: str, content: bytes) -> None:
         load(folder)
 
 
+@pytest.mark.parametrize(
+    "change",
+    [
+        lambda tokenizer: tokenizer.update(decoder={"type": "Nonsense"}),
+        lambda tokenizer: tokenizer.update(decoder=5),
+        lambda tokenizer: tokenizer.update(model={"type": "WordPiece"}),
+        lambda tokenizer: tokenizer["model"]["vocab"].update({"x": -1}),
+        lambda tokenizer: tokenizer.update(pre_tokenizer={"type": "Split", "pattern": {"Regex": "("}}),
+        lambda tokenizer: tokenizer.update(post_processor={"type": "TemplateProcessing", "single": []}),
+        lambda tokenizer: tokenizer["added_tokens"].append({"id": 1 << 40, "content": "x"}),
+    ],
+    ids=range(7),
+)
+def test_a_tokenizer_that_does_not_fit(copy: Copy, change: Edit) -> None:
+    folder = copy("bert-ner")
+    edit(folder / "tokenizer.json", change)
+    with pytest.raises(ModelFormatError, match=r"tokenizer\.json: not a tokenizer"):
+        load(folder)
+
+
 def test_a_vocabulary_larger_than_the_table_is_an_error_of_the_text(copy: Copy) -> None:
     folder = copy("bert-ner")
 

@@ -6,8 +6,13 @@ use candlewick::server::{Request, Settings};
 use candlewick::{TextClassificationOptions, TokenClassificationOptions, TopK};
 use libfuzzer_sys::fuzz_target;
 
-const SETTINGS: Settings =
-    Settings { max_tokens: 32, special_tokens: 2, default_top_k: TopK::All, strict_parameters: false, max_inputs: None };
+const SETTINGS: Settings = Settings {
+    max_tokens: 32,
+    special_tokens: 2,
+    default_top_k: TopK::All,
+    strict_parameters: false,
+    max_inputs: None,
+};
 
 fuzz_target!(|body: &[u8]| {
     if let Ok(request) = Request::<TokenClassificationOptions>::parse::<TokenClassification>(body, &SETTINGS) {

@@ -1,8 +1,10 @@
 //! Which files make a tokenizer, and what transformers 4 changes of what they say.
 
+use std::panic::catch_unwind;
 use std::path::Path;
 
 use ahash::AHashMap;
+use serde::de::IgnoredAny;
 use serde_json::{Value, json};
 use tokenizers::models::bpe::BPE;
 use tokenizers::models::wordpiece::WordPiece;
@@ -21,8 +23,7 @@ pub(super) fn load(folder: &Path, settings: &Settings) -> Result<Crate> {
     let [file, vocab_txt, vocab_json, merges] =
         ["tokenizer.json", "vocab.txt", "vocab.json", "merges.txt"].map(|name| folder.join(name));
     let mut tokenizer = if file.is_file() {
-        let text = read_text(&file)?;
-        text.parse::<Crate>().map_err(|error| Error::format(&file, format!("not a tokenizer: {error}")))?
+        parse(&file)?
     } else if vocab_txt.is_file() {
         wordpiece(&vocab_txt, settings)?
     } else if vocab_json.is_file() && merges.is_file() {
@@ -38,6 +39,18 @@ pub(super) fn load(folder: &Path, settings: &Settings) -> Result<Crate> {
     tokenizer.add_tokens(settings.added(&present)).map_err(failed)?;
     override_components(&mut tokenizer, settings).map_err(failed)?;
     Ok(tokenizer)
+}
+
+/// A `tokenizer.json`. The crate panics on some of those that are damaged: broken JSON is found before it sees the text,
+/// and what it makes of the rest is caught.
+fn parse(file: &Path) -> Result<Crate> {
+    let text = read_text(file)?;
+    let damaged = |error: &dyn std::fmt::Display| Error::format(file, format!("not a tokenizer: {error}"));
+    serde_json::from_str::<IgnoredAny>(&text).map_err(|error| damaged(&error))?;
+    match catch_unwind(|| text.parse::<Crate>()) {
+        Ok(parsed) => parsed.map_err(|error| damaged(&error)),
+        Err(_) => Err(damaged(&"its parts do not fit each other")),
+    }
 }
 
 /// WordPiece from a list of tokens, as `BertConverter` of transformers builds it.
