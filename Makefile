@@ -114,7 +114,7 @@ bench: $(WHEELS)/built  ## against transformers, ONNX Runtime and OpenVINO; writ
 	test -d .venv-bench || $(PYTHON) -m venv .venv-bench
 	.venv-bench/bin/pip install --quiet -r benches/requirements.txt
 	.venv-bench/bin/pip install --quiet --force-reinstall --no-deps $(WHEELS)/*.whl
-	.venv-bench/bin/python -m pytest benches --override-ini=addopts= -p no:cacheprovider -s
+	.venv-bench/bin/python -m pytest benches -p no:cacheprovider -s
 
 .PHONY: release-wheel
 release-wheel: $(VENV)/created  ## the manylinux_2_28 wheel that is published

@@ -3,6 +3,10 @@
 from __future__ import annotations
 
 import asyncio
+import gc
+import threading
+import time
+import weakref
 from pathlib import Path
 from typing import Any
 
@@ -90,6 +94,28 @@ def test_the_warning_of_a_cut_text_arrives() -> None:
 
     with pytest.warns(candlewick.TruncationWarning, match="from 102 to 48"):
         asyncio.run(ask())
+
+
+def test_a_pipeline_that_nobody_holds_is_freed_with_its_thread() -> None:
+    pipe = candlewick.pipeline("ner", MODELS / "bert-ner")
+    gone = weakref.ref(pipe)
+
+    def mine() -> int:
+        return sum(thread.name == "candlewick-acall" for thread in threading.enumerate())
+
+    async def ask(pipe: Tokens) -> Any:
+        return await pipe.acall("Sarah")
+
+    before = mine()
+    asyncio.run(ask(pipe))
+    assert mine() == before + 1
+    gc.disable()
+    del pipe
+    deadline = time.monotonic() + 10
+    while (gone() is not None or mine() > before) and time.monotonic() < deadline:
+        time.sleep(0.01)
+    gc.enable()
+    assert gone() is None and mine() == before
 
 
 def test_a_closed_pipeline_refuses() -> None:

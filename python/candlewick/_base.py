@@ -6,6 +6,7 @@ import json
 import os
 import sys
 import warnings
+import weakref
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from functools import partial
 from itertools import islice
@@ -37,7 +38,8 @@ class BasePipeline(Generic[Native]):
         self._native: Native = native
         self._arguments = arguments
         self._defaults = defaults
-        self._collector: Collector | None = None
+        self._collector = Collector()
+        weakref.finalize(self, self._collector.close).atexit = False
         self._check(defaults)
 
     # What a model is
@@ -73,9 +75,7 @@ class BasePipeline(Generic[Native]):
 
         The result and the errors are those of calling the pipeline.
         """
-        if self._collector is None:
-            self._collector = Collector(self, self._joined)
-        return await self._collector.submit(inputs, options)
+        return await self._collector.submit(self, inputs, options)
 
     def query(self, body: Mapping[str, Any]) -> Any:
         """Answer the body of an Inference API request with the body of its response.
@@ -105,8 +105,7 @@ class BasePipeline(Generic[Native]):
 
     def close(self) -> None:
         """Free the model; later calls raise `BackendError`. Closing twice is allowed."""
-        if self._collector is not None:
-            self._collector.close()
+        self._collector.close()
         self._native.close()
 
     def __enter__(self) -> Self:

@@ -2,16 +2,20 @@
 
 from __future__ import annotations
 
-import asyncio
 import contextlib
 import os
 import threading
 from collections import deque
 from collections.abc import Callable
 from functools import partial
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from candlewick.errors import BackendError
+
+if TYPE_CHECKING:
+    import asyncio
+
+    from candlewick._base import BasePipeline
 
 #: Most calls that are joined: a caller that comes later should not wait for a computation without end.
 MOST = 64
@@ -20,7 +24,10 @@ MOST = 64
 class _Call:
     """One await: what was asked, and where its answer goes."""
 
-    def __init__(self, inputs: Any, options: dict[str, Any]) -> None:
+    def __init__(self, pipeline: BasePipeline[Any], inputs: Any, options: dict[str, Any]) -> None:
+        import asyncio  # takes longer than all other imports together, and whoever awaits has it already
+
+        self.pipeline = pipeline
         self.inputs = inputs
         self.options = options
         self.loop = asyncio.get_running_loop()
@@ -40,26 +47,22 @@ class _Call:
 
 
 class Collector:
-    """A thread that answers calls; those that came in while it was busy are joined where their options allow."""
+    """A thread that answers calls; those that came in while it was busy are joined where their options allow.
 
-    def __init__(self, alone: Callable[..., Any], joined: Callable[..., list[Callable[[], Any]]]) -> None:
-        """Start no thread yet: the first call does.
+    It keeps a pipeline only as long as a call of it waits, so that a pipeline that nobody holds is freed at once.
+    """
 
-        Args:
-            alone: Answers the inputs and options of one call.
-            joined: Answers several texts that have the same options, with a function for the answer of each.
-        """
-        self._alone = alone
-        self._joined = joined
+    def __init__(self) -> None:
+        """Start no thread yet: the first call does."""
         self._waiting: deque[_Call] = deque()
         self._wake = threading.Condition()
         self._thread: threading.Thread | None = None
         self._closed = False
         self._pid = os.getpid()
 
-    async def submit(self, inputs: Any, options: dict[str, Any]) -> Any:
+    async def submit(self, pipeline: BasePipeline[Any], inputs: Any, options: dict[str, Any]) -> Any:
         """Wait for the answer of one call."""
-        call = _Call(inputs, options)
+        call = _Call(pipeline, inputs, options)
         if self._pid != os.getpid():  # the thread and its lock stayed in the parent
             self._pid, self._thread = os.getpid(), None
             self._waiting, self._wake = deque(), threading.Condition()
@@ -75,6 +78,9 @@ class Collector:
 
     def close(self) -> None:
         """Answer what is waiting, then end the thread."""
+        if self._pid != os.getpid():
+            self._closed = True
+            return
         with self._wake:
             self._closed = True
             self._wake.notify()
@@ -88,6 +94,7 @@ class Collector:
                     return
                 calls = self._take()
             self._answer([call for call in calls if not call.future.cancelled()])
+            del calls
 
     def _take(self) -> list[_Call]:
         """The oldest call and those behind it that can be computed with it."""
@@ -103,14 +110,14 @@ class Collector:
     def _answer(self, calls: list[_Call]) -> None:
         if len(calls) > 1:
             try:
-                results = self._joined([call.inputs for call in calls], calls[0].options)
+                results = calls[0].pipeline._joined([call.inputs for call in calls], calls[0].options)
             except Exception:
                 results = []  # one of them failed: alone, each gets its own answer or its own error
             for call, result in zip(list(calls), results, strict=False):
                 calls.remove(call)
                 self._settle(call, result)
         for call in calls:
-            self._settle(call, partial(self._alone, call.inputs, **call.options))
+            self._settle(call, partial(call.pipeline, call.inputs, **call.options))
 
     @staticmethod
     def _settle(call: _Call, result: Callable[[], Any]) -> None:

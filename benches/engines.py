@@ -1,0 +1,83 @@
+"""The engines that are compared: text in, entities out, each with the same tokenizer files and the same answer.
+
+ONNX Runtime and OpenVINO compute the graph inside of the transformers pipeline, which is how they are used for this
+task (Optimum does the same).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import onnxruntime
+import openvino
+import torch
+import transformers
+from transformers import BertConfig, PreTrainedModel
+from transformers.modeling_outputs import TokenClassifierOutput
+
+import candlewick
+
+#: Texts to lists of entities.
+Engine = Callable[[list[str]], Any]
+#: Texts that the peers pad to one length; candlewick chooses for itself.
+BATCH = 8
+
+
+class Graph(PreTrainedModel):
+    """A function from token ids to logits, dressed as a model that the transformers pipeline takes."""
+
+    config_class = BertConfig
+
+    def __init__(self, config: BertConfig, run: Callable[[dict[str, np.ndarray]], np.ndarray]) -> None:
+        """Wrap the function; the parameter only tells the pipeline that we compute on the CPU."""
+        super().__init__(config)
+        self._run = run
+        self.anchor = torch.nn.Parameter(torch.zeros(1))
+
+    def forward(self, input_ids: Any, attention_mask: Any, token_type_ids: Any, **_: Any) -> TokenClassifierOutput:
+        """Compute the logits."""
+        arrays = {"input_ids": input_ids, "attention_mask": attention_mask, "token_type_ids": token_type_ids}
+        logits = self._run({name: tensor.numpy() for name, tensor in arrays.items()})
+        return TokenClassifierOutput(logits=torch.from_numpy(logits))
+
+
+def engines(folder: Path, threads: int) -> dict[str, Engine]:
+    """Every engine by its name, candlewick first."""
+    torch.set_num_threads(threads)
+    transformers.logging.set_verbosity_error()
+    ours = candlewick.pipeline("ner", folder, threads=threads, aggregation_strategy="simple")
+    return {
+        f"candlewick {candlewick.__version__}": ours,
+        f"transformers {transformers.__version__} (torch {torch.__version__.partition('+')[0]})": _pipeline(folder),
+        f"ONNX Runtime {onnxruntime.__version__}": _pipeline(folder, _onnxruntime(folder, threads)),
+        f"OpenVINO {openvino.__version__.partition('-')[0]}": _pipeline(folder, _openvino(folder, threads)),
+    }
+
+
+def _pipeline(folder: Path, run: Any = None) -> Engine:
+    model = str(folder) if run is None else Graph(BertConfig.from_pretrained(folder), run).eval()
+    pipe = transformers.pipeline(
+        "token-classification",
+        model=model,
+        tokenizer=transformers.AutoTokenizer.from_pretrained(folder),
+        aggregation_strategy="simple",
+        device="cpu",
+        dtype=torch.float32,
+    )
+    return lambda texts: pipe(texts, batch_size=min(len(texts), BATCH))
+
+
+def _onnxruntime(folder: Path, threads: int) -> Any:
+    options = onnxruntime.SessionOptions()
+    options.intra_op_num_threads = threads
+    session = onnxruntime.InferenceSession(folder / "model.onnx", options, providers=["CPUExecutionProvider"])
+    return lambda arrays: session.run(["logits"], arrays)[0]
+
+
+def _openvino(folder: Path, threads: int) -> Any:
+    settings = {"INFERENCE_NUM_THREADS": threads, "PERFORMANCE_HINT": "LATENCY", "INFERENCE_PRECISION_HINT": "f32"}
+    compiled = openvino.Core().compile_model(folder / "model.onnx", "CPU", settings)
+    return lambda arrays: np.asarray(compiled(arrays)["logits"])

@@ -1,0 +1,77 @@
+"""Prints what was measured and keeps it in RESULTS.md: a section per processor, the latest run of each."""
+
+from __future__ import annotations
+
+import datetime
+import platform
+import re
+import statistics
+from pathlib import Path
+
+FILE = Path(__file__).parent / "RESULTS.md"
+
+
+class Report:
+    """The figures of one run."""
+
+    def __init__(self, threads: int) -> None:
+        """Start with nothing measured."""
+        self.threads = threads
+        self._rows: dict[str, dict[str, float]] = {}
+        self._facts: dict[str, str] = {}
+
+    def add(self, what: str, times: dict[str, list[float]]) -> None:
+        """Add the times of every engine, in seconds; the median counts."""
+        self._rows[what] = {name: statistics.median(values) * 1e3 for name, values in times.items()}
+
+    def fact(self, what: str, value: str) -> None:
+        """Add one figure that has no peers."""
+        self._facts[what] = value
+
+    def section(self) -> str:
+        """The figures as Markdown, without the heading."""
+        lines = [f"{datetime.date.today()}, {self.threads} threads, float32, `make bench`.", ""]
+        if self._rows:
+            names = list(next(iter(self._rows.values())))
+            lines += [
+                "Median in ms, and in brackets how many times candlewick's.",
+                "",
+                "| BERT-base, token classification | " + " | ".join(names) + " |",
+                "|---" * (len(names) + 1) + "|",
+            ]
+            for what, times in self._rows.items():
+                ours = times[names[0]]
+                cells = [
+                    f"{time:.1f}" + (f" ({time / ours:.2f})" if at else "") for at, time in enumerate(times.values())
+                ]
+                lines.append(f"| {what} | " + " | ".join(cells) + " |")
+            lines.append("")
+        if self._facts:
+            lines += [
+                "| figure | value |",
+                "|---|---|",
+                *(f"| {key} | {value} |" for key, value in self._facts.items()),
+                "",
+            ]
+        return "\n".join(lines)
+
+    def keep(self) -> None:
+        """Print the section and put it in the place of this processor's last one."""
+        text = FILE.read_text(encoding="utf-8")
+        head, *sections = re.split(r"^## ", text, flags=re.MULTILINE)
+        title = processor()
+        sections = [section for section in sections if not section.startswith(f"{title}\n")]
+        sections.append(f"{title}\n\n{self.section()}")
+        parts = [head, *(f"## {section}" for section in sections)]
+        FILE.write_text("\n\n".join(part.strip() for part in parts) + "\n", encoding="utf-8")
+        print(f"\n{title}\n\n{self.section()}")
+
+
+def processor() -> str:
+    """Its name and the instruction sets that matter here."""
+    info = Path("/proc/cpuinfo").read_text(encoding="utf-8") if Path("/proc/cpuinfo").exists() else ""
+    name = re.search(r"^model name\s*: (.*)$", info, re.MULTILINE)
+    flags = re.search(r"^flags\s*: (.*)$", info, re.MULTILINE)
+    known = ("avx2", "avx512f", "avx512_vnni", "avx512_bf16", "amx_int8")
+    have = [flag for flag in known if flags and flag in flags.group(1).split()]
+    return f"{name.group(1) if name else platform.processor()} ({', '.join(have) or platform.machine()})"
