@@ -1,8 +1,4 @@
-"""Score the demo models on the hand-written sentences: `python demo/evaluate.py`.
-
-The scoring functions need no package: they take what any pipeline returns, a list of
-`{"entity_group", "start", "end"}` per text or a label per text. Only `main` needs transformers.
-"""
+"""Score the demo models on sentences that they were not trained on: `python demo/evaluate.py`."""
 
 from __future__ import annotations
 
@@ -104,6 +100,12 @@ def ner_failures(rows: list[dict[str, Any]], predicted: list[set[Span]]) -> list
     ]
 
 
+def sentiment_failures(rows: list[dict[str, Any]], predicted: list[str]) -> list[tuple[str, str, str]]:
+    """Expected label, found label and text of every sentence that is not right."""
+    pairs = zip(rows, predicted, strict=True)
+    return [(row["label"], label, row["text"]) for row, label in pairs if label != row["label"]]
+
+
 def report_ner(rows: list[dict[str, Any]], run: Callable[[str, str], set[Span]], failures: bool) -> None:
     """Print the scores for each aggregation strategy."""
     for strategy in ("simple", "first", "average", "max"):
@@ -117,14 +119,8 @@ def report_ner(rows: list[dict[str, Any]], run: Callable[[str, str], set[Span]],
 
 
 def main() -> None:
-    """Run both checkpoints with transformers and print the figures."""
-    import torch
-    from transformers import (
-        AutoTokenizer,
-        BertForSequenceClassification,
-        BertForTokenClassification,
-        pipeline,
-    )
+    """Run both models with candlewick and print the figures."""
+    import candlewick
 
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--models", type=Path, default=MODELS)
@@ -132,13 +128,10 @@ def main() -> None:
     parser.add_argument("--failures", action="store_true", help="also list every failure")
     parser.add_argument("tasks", nargs="*", metavar="task", help="ner, sentiment; default both")
     args = parser.parse_args()
-    torch.set_num_threads(1)
     tasks = args.tasks or ["ner", "sentiment"]
 
     if "ner" in tasks:
-        folder = args.models / "ner"
-        model = BertForTokenClassification.from_pretrained(folder, dtype=torch.float32)
-        ner = pipeline("token-classification", model=model, tokenizer=AutoTokenizer.from_pretrained(folder))
+        ner = candlewick.pipeline("token-classification", args.models / "ner")
 
         def run(text: str, strategy: str) -> set[Span]:
             return spans(ner(text, aggregation_strategy=strategy))
@@ -146,23 +139,17 @@ def main() -> None:
         report_ner(sentences("ner", args.set), run, args.failures)
         for strategy in ("simple", "first", "average", "max"):
             found = run(EXAMPLE, strategy)
-            print(
-                f"example, {strategy}:",
-                "right" if found == EXAMPLE_SPANS else marked(EXAMPLE, found),
-            )
+            print(f"example, {strategy}:", "right" if found == EXAMPLE_SPANS else marked(EXAMPLE, found))
 
     if "sentiment" in tasks:
-        folder = args.models / "sentiment"
-        classifier = BertForSequenceClassification.from_pretrained(folder, dtype=torch.float32)
-        classify = pipeline("text-classification", model=classifier, tokenizer=AutoTokenizer.from_pretrained(folder))
+        classify = candlewick.pipeline("text-classification", args.models / "sentiment")
         rows = sentences("sentiment", args.set)
-        labels = [str(classify(row["text"])[0]["label"]) for row in rows]
+        labels = [answer["label"] for answer in classify([row["text"] for row in rows])]
         for key, value in sorted(accuracy(rows, labels).items()):
             print(f"accuracy {key:10} {value:.3f}")
         if args.failures:
-            for row, label in zip(rows, labels, strict=True):
-                if label != row["label"]:
-                    print(f"- {row['label']} as {label}: {row['text']}")
+            for expected, got, text in sentiment_failures(rows, labels):
+                print(f"- {expected} as {got}: {text}")
 
 
 if __name__ == "__main__":
