@@ -209,5 +209,13 @@ def test_a_cut_text_is_told() -> None:
     assert done.stderr.startswith("candlewick: warning: input 0 was cut from ") and done.stderr.count("\n") == 1
 
 
+def test_long_work_shows_its_speed(tmp_path: Path) -> None:
+    file = tmp_path / "long.txt"
+    file.write_text("Call me Jessica\n" * 20_000, encoding="utf-8")
+    shown = run_in_terminal("ner", "-f", str(file), "-o", str(tmp_path / "out.jsonl"))
+    assert re.search(r"[\d,]+ texts/s, [\d,]+ tokens/s", shown), shown[-500:]
+    assert (tmp_path / "out.jsonl").read_text(encoding="utf-8").count("\n") == 20_000
+
+
 def test_version() -> None:
     assert run("--version").stdout == f"candlewick {candlewick.__version__}\n"

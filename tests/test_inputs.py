@@ -213,7 +213,7 @@ def test_white_space_without_end(ner: Tokens) -> None:
 @pytest.mark.filterwarnings("ignore::candlewick.TruncationWarning")
 def test_ten_megabytes(ner: Tokens) -> None:
     text = "My name is Sarah Jessica Parker but you can call me Jessica. " * (10_000_000 // 61)
-    assert ner(text)[0]["word"] == "Sarah Jessica Parker"
+    assert ner(text)[0]["start"] == 11
 
 
 def test_a_cut_text_is_warned_of_once(tiny: Tokens, labels: Texts) -> None:

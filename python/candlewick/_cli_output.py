@@ -5,6 +5,7 @@ from __future__ import annotations
 import html
 import json
 import sys
+import time
 import unicodedata
 from typing import IO, Any, Protocol
 
@@ -185,12 +186,11 @@ h1, h2 {{ font-size: 1.1rem }}
 
 
 class Progress:
-    """Texts and characters per second on stderr, if that is a terminal and there is much to do."""
+    """Texts and tokens per second on stderr, if that is a terminal and there is much to do."""
 
     def __init__(self) -> None:
         self._shown: Any = None
-        self._texts = 0
-        self._characters = 0
+        self._started = time.monotonic()
 
     def __enter__(self) -> Progress:
         return self
@@ -199,17 +199,14 @@ class Progress:
         if self._shown is not None:
             self._shown.stop()
 
-    def advance(self, texts: list[str]) -> None:
-        """Count texts that are done."""
-        self._texts += len(texts)
-        self._characters += sum(map(len, texts))
-        if self._shown is None and self._texts >= _LONG and sys.stderr.isatty():
+    def show(self, texts: int, tokens: int) -> None:
+        """Show how many texts and tokens are done."""
+        if self._shown is None and texts >= _LONG and sys.stderr.isatty():
             self._shown = self._start()
         if self._shown is not None:
-            task = self._shown.tasks[0]
-            seconds = task.elapsed or 1e-9
-            rate = f"{self._texts / seconds:,.0f} texts/s, {self._characters / seconds:,.0f} characters/s"
-            self._shown.update(task.id, completed=self._texts, rate=rate)
+            seconds = time.monotonic() - self._started
+            rate = f"{texts / seconds:,.0f} texts/s, {tokens / seconds:,.0f} tokens/s"
+            self._shown.update(self._shown.tasks[0].id, completed=texts, rate=rate)
 
     @staticmethod
     def _start() -> Any:

@@ -9,6 +9,8 @@ from typing_extensions import Unpack
 
 from candlewick.types import TextClassificationOptions, TokenClassificationOptions
 
+__all__ = ["Answers", "Logits", "TextClassifier", "TokenClassifier", "__version__", "task_of"]
+
 __version__: Final[str]
 
 class _LoadOptions(TypedDict, total=False):
@@ -58,6 +60,10 @@ class TokenClassifier:
     @property
     def model_type(self) -> str: ...
     @property
+    def computed_tokens(self) -> int:
+        """Tokens that all calls together have put through the network so far."""
+
+    @property
     def info(self) -> dict[str, Any]: ...
     def run(
         self, inputs: list[Any], **options: Unpack[TokenClassificationOptions]
@@ -87,6 +93,10 @@ class TextClassifier:
     def max_tokens(self) -> int: ...
     @property
     def model_type(self) -> str: ...
+    @property
+    def computed_tokens(self) -> int:
+        """Tokens that all calls together have put through the network so far."""
+
     @property
     def info(self) -> dict[str, Any]: ...
     def run(

@@ -89,22 +89,31 @@ def _app() -> Any:
         help="Token and text classification with BERT-family encoders.",
     )
     texts = typer.Argument(None, metavar="[TEXT]…", help="Texts; - reads standard input, a line is a text.")
-    file = typer.Option([], "--file", "-f", help="A .txt, .jsonl, .csv or .parquet file; may be repeated.")
-    column = typer.Option("text", help="Where the text is in .jsonl, .csv and .parquet files.")
-    model = typer.Option(None, "--model", "-m", help="A Hub id or a folder; without one, the demo model.")
-    revision = typer.Option(None, help="Branch, tag or commit of a Hub model.")
-    format_ = typer.Option(None, "--format", help="table, jsonl or html; by default a table on a terminal, else jsonl.")
-    output = typer.Option(None, "--output", "-o", help="Where to write; by default standard output.")
-    batch = typer.Option(None, help="Most texts per forward pass.")
-    threads = typer.Option(None, help="Threads; by default what this machine allows.")
+    file = typer.Option(
+        [], "--file", "-f", metavar="FILE", help="A .txt, .jsonl, .csv or .parquet file; may be repeated."
+    )
+    column = typer.Option("text", metavar="NAME", help="Where the text is in .jsonl, .csv and .parquet files.")
+    model = typer.Option(
+        None, "--model", "-m", metavar="MODEL", help="A Hub id or a folder; without one, the demo model."
+    )
+    revision = typer.Option(None, metavar="NAME", help="Branch, tag or commit of a Hub model.")
+    format_ = typer.Option(
+        None, "--format", metavar="FORMAT", help="table, jsonl or html; by default a table on a terminal, else jsonl."
+    )
+    output = typer.Option(None, "--output", "-o", metavar="FILE", help="Where to write; by default standard output.")
+    batch = typer.Option(None, metavar="N", help="Most texts per forward pass.")
+    threads = typer.Option(None, metavar="N", help="Threads; by default what this machine allows.")
 
     @app.callback()
     def version(show: bool = typer.Option(False, "--version", help="Show the version.")) -> None:
         pass  # --version alone is answered by `main`; this lists it in --help
 
     @app.command(
-        epilog='Examples:  candlewick ner "Call me Jessica"  ·  candlewick ner -f mails.csv --column body > found.jsonl'
-        "  ·  candlewick ner -f report.txt --format html -o report.html"
+        epilog=_examples(
+            'candlewick ner "Call me Jessica"',
+            "candlewick ner -f mails.csv --column body > found.jsonl",
+            "candlewick ner -f report.txt --format html -o report.html",
+        )
     )
     def ner(
         text: list[str] = texts,
@@ -112,9 +121,9 @@ def _app() -> Any:
         column: str = column,
         model: str = model,
         revision: str = revision,
-        strategy: str = typer.Option("simple", help="none, simple, first, average or max."),
+        strategy: str = typer.Option("simple", metavar="NAME", help="none, simple, first, average or max."),
         stride: int = typer.Option(
-            None, help="Tokens that the windows of a long text share; without it, texts are cut."
+            None, metavar="N", help="Tokens that the windows of a long text share; without it, texts are cut."
         ),
         format: str = format_,
         output: Path = output,
@@ -125,22 +134,25 @@ def _app() -> Any:
         options = {"aggregation_strategy": strategy, "stride": stride, "batch_size": batch_size}
         _do(
             Job(
-                "token-classification",
-                model,
-                revision,
-                options,
-                tuple(text or ()),
-                tuple(file),
-                column,
-                format,
-                output,
-                threads,
+                task="token-classification",
+                model=model,
+                revision=revision,
+                options=options,
+                texts=tuple(text or ()),
+                files=tuple(file),
+                column=column,
+                format=format,
+                output=output,
+                threads=threads,
             )
         )
 
     @app.command(
-        epilog='Examples:  candlewick classify "What a wonderful evening!"  ·  candlewick classify -f reviews.jsonl'
-        " --top-k 3  ·  zcat log.gz | candlewick classify - > labels.jsonl"
+        epilog=_examples(
+            'candlewick classify "What a wonderful evening!"',
+            "candlewick classify -f reviews.jsonl --top-k 3",
+            "zcat log.gz | candlewick classify - > labels.jsonl",
+        )
     )
     def classify(
         text: list[str] = texts,
@@ -148,8 +160,10 @@ def _app() -> Any:
         column: str = column,
         model: str = model,
         revision: str = revision,
-        top_k: int = typer.Option(None, help="How many labels; by default all of them."),
-        function: str = typer.Option(None, help="sigmoid, softmax or none; by default what the model says."),
+        top_k: int = typer.Option(None, metavar="N", help="How many labels; by default all of them."),
+        function: str = typer.Option(
+            None, metavar="NAME", help="sigmoid, softmax or none; by default what the model says."
+        ),
         format: str = format_,
         output: Path = output,
         batch_size: int = batch,
@@ -159,20 +173,25 @@ def _app() -> Any:
         options = {"top_k": top_k, "function_to_apply": function, "truncation": True, "batch_size": batch_size}
         _do(
             Job(
-                "text-classification",
-                model,
-                revision,
-                options,
-                tuple(text or ()),
-                tuple(file),
-                column,
-                format,
-                output,
-                threads,
+                task="text-classification",
+                model=model,
+                revision=revision,
+                options=options,
+                texts=tuple(text or ()),
+                files=tuple(file),
+                column=column,
+                format=format,
+                output=output,
+                threads=threads,
             )
         )
 
     return app
+
+
+def _examples(*commands: str) -> str:
+    """The end of a command's help; the mark keeps its lines as they are."""
+    return "\b\nExamples:\n" + "\n".join(f"  {command}" for command in commands)
 
 
 def _do(job: Job) -> None:
@@ -215,12 +234,14 @@ def _usage(message: str) -> NoReturn:
 def _answer(pipe: Any, texts: Iterable[str], writer: Writer) -> None:
     from candlewick._cli_output import Progress
 
+    done = 0
     with Progress() as progress:
         for group in _groups(texts):
             # Short texts first would reorder the output; a list keeps its order.
             for text, answer in zip(group, pipe(group), strict=True):
                 writer.write(text, answer)
-            progress.advance(group)
+            done += len(group)
+            progress.show(done, pipe._native.computed_tokens)
 
 
 def _groups(texts: Iterable[str]) -> Iterator[list[str]]:

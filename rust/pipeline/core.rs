@@ -3,7 +3,7 @@
 use std::num::NonZeroUsize;
 use std::ops::Range;
 use std::path::Path;
-use std::sync::atomic::AtomicBool;
+use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 
 use super::LoadOptions;
 use crate::config::{Config, Task};
@@ -30,6 +30,8 @@ pub struct Core {
     pub(super) max_tokens: usize,
     /// Limit of what the network can compute.
     pub(super) positions: usize,
+    /// Tokens that went through the network so far.
+    pub(super) computed: AtomicUsize,
 }
 
 impl Core {
@@ -55,7 +57,8 @@ impl Core {
             return Err(Error::parameter("max_tokens", expected, &max_tokens));
         }
         let threads = options.threads.map_or_else(threads_from_environment, |threads| Ok(Some(threads)))?;
-        Ok(Self { config, tokenizer, model, pool: Pool::new(threads), isa, max_tokens, positions })
+        let (pool, computed) = (Pool::new(threads), AtomicUsize::new(0));
+        Ok(Self { config, tokenizer, model, pool, isa, max_tokens, positions, computed })
     }
 
     /// Text to tokens, checked against the network's tables.
@@ -78,6 +81,7 @@ impl Core {
         let logits = self.model.forward(&batch, &context)?; // (tokens or sequences, labels)
         let (rows, columns) = logits.dims2()?;
         let values = logits.flatten_all()?.to_vec1::<f32>()?;
+        self.computed.fetch_add(batch.bounds.tokens(), Ordering::Relaxed);
         let per_token = rows == batch.bounds.tokens();
         let of_sequence = |(index, bounds): (usize, Range<usize>)| {
             let rows = if per_token { bounds } else { index..index + 1 };

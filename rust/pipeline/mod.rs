@@ -8,6 +8,7 @@ use std::marker::PhantomData;
 use std::num::NonZeroUsize;
 use std::path::Path;
 use std::sync::Arc;
+use std::sync::atomic::Ordering;
 
 #[cfg(doc)]
 use crate::error::Error;
@@ -149,6 +150,11 @@ impl<T: Task> Pipeline<T> {
     /// The network's family.
     pub fn model_type(&self) -> &str {
         &self.core.config.model_type
+    }
+
+    /// Tokens that all calls together have put through the network so far.
+    pub fn computed_tokens(&self) -> usize {
+        self.core.computed.load(Ordering::Relaxed)
     }
 
     /// What runs, for people who want to know.

@@ -136,71 +136,6 @@ impl TokenClassifier {
     }
 }
 
-#[pymethods]
-impl TokenClassifier {
-    #[new]
-    #[pyo3(signature = (folder, **options))]
-    fn new(py: Python<'_>, folder: &str, options: Option<&Bound<'_, PyDict>>) -> PyResult<Self> {
-        Open::load(py, folder, options).map(Self)
-    }
-
-    #[pyo3(signature = (inputs, **options))]
-    fn run<'py>(
-        &self,
-        py: Python<'py>,
-        inputs: &Bound<'py, PyList>,
-        options: Option<&Bound<'py, PyDict>>,
-    ) -> PyResult<(Bound<'py, PyList>, Cuts)> {
-        let (inputs, options) = Self::read(inputs, options)?;
-        self.0.run(py, inputs, &options)
-    }
-
-    #[pyo3(signature = (inputs, **options))]
-    fn stream(&self, inputs: &Bound<'_, PyList>, options: Option<&Bound<'_, PyDict>>) -> PyResult<AnswerStream> {
-        let (inputs, options) = Self::read(inputs, options)?;
-        self.0.stream(inputs, &options)
-    }
-
-    #[pyo3(signature = (inputs, **options))]
-    fn logits(
-        &self,
-        py: Python<'_>,
-        inputs: &Bound<'_, PyList>,
-        options: Option<&Bound<'_, PyDict>>,
-    ) -> PyResult<Vec<Logits>> {
-        let (inputs, options) = Self::read(inputs, options)?;
-        self.0.logits(py, inputs, &options, true)
-    }
-
-    fn query(&self, py: Python<'_>, body: &str) -> PyResult<(String, Vec<String>)> {
-        self.0.query(py, body)
-    }
-
-    fn close(&self, py: Python<'_>) {
-        self.0.close(py);
-    }
-
-    #[getter]
-    fn labels(&self) -> PyResult<Vec<String>> {
-        self.0.labels()
-    }
-
-    #[getter]
-    fn max_tokens(&self) -> PyResult<usize> {
-        Ok(self.0.get()?.max_tokens())
-    }
-
-    #[getter]
-    fn model_type(&self) -> PyResult<String> {
-        Ok(self.0.get()?.model_type().to_owned())
-    }
-
-    #[getter]
-    fn info<'py>(&self, py: Python<'py>) -> PyResult<Bound<'py, PyDict>> {
-        self.0.info(py)
-    }
-}
-
 /// Text classification over a model folder.
 #[pyclass(frozen, module = "candlewick._native")]
 pub(super) struct TextClassifier(Open<TextClassification>);
@@ -233,67 +168,84 @@ fn truncation(keywords: &Keywords<'_, '_>) -> PyResult<Truncation> {
     }
 }
 
-#[pymethods]
-impl TextClassifier {
-    #[new]
-    #[pyo3(signature = (folder, **options))]
-    fn new(py: Python<'_>, folder: &str, options: Option<&Bound<'_, PyDict>>) -> PyResult<Self> {
-        Open::load(py, folder, options).map(Self)
-    }
+/// The methods of a class; `PyO3` knows no generic ones.
+macro_rules! methods {
+    ($class:ident, per_token = $per_token:literal) => {
+        #[pymethods]
+        impl $class {
+            #[new]
+            #[pyo3(signature = (folder, **options))]
+            fn new(py: Python<'_>, folder: &str, options: Option<&Bound<'_, PyDict>>) -> PyResult<Self> {
+                Open::load(py, folder, options).map(Self)
+            }
 
-    #[pyo3(signature = (inputs, **options))]
-    fn run<'py>(
-        &self,
-        py: Python<'py>,
-        inputs: &Bound<'py, PyList>,
-        options: Option<&Bound<'py, PyDict>>,
-    ) -> PyResult<(Bound<'py, PyList>, Cuts)> {
-        let (inputs, options) = Self::read(inputs, options)?;
-        self.0.run(py, inputs, &options)
-    }
+            #[pyo3(signature = (inputs, **options))]
+            fn run<'py>(
+                &self,
+                py: Python<'py>,
+                inputs: &Bound<'py, PyList>,
+                options: Option<&Bound<'py, PyDict>>,
+            ) -> PyResult<(Bound<'py, PyList>, Cuts)> {
+                let (inputs, options) = Self::read(inputs, options)?;
+                self.0.run(py, inputs, &options)
+            }
 
-    #[pyo3(signature = (inputs, **options))]
-    fn stream(&self, inputs: &Bound<'_, PyList>, options: Option<&Bound<'_, PyDict>>) -> PyResult<AnswerStream> {
-        let (inputs, options) = Self::read(inputs, options)?;
-        self.0.stream(inputs, &options)
-    }
+            #[pyo3(signature = (inputs, **options))]
+            fn stream(
+                &self,
+                inputs: &Bound<'_, PyList>,
+                options: Option<&Bound<'_, PyDict>>,
+            ) -> PyResult<AnswerStream> {
+                let (inputs, options) = Self::read(inputs, options)?;
+                self.0.stream(inputs, &options)
+            }
 
-    #[pyo3(signature = (inputs, **options))]
-    fn logits(
-        &self,
-        py: Python<'_>,
-        inputs: &Bound<'_, PyList>,
-        options: Option<&Bound<'_, PyDict>>,
-    ) -> PyResult<Vec<Logits>> {
-        let (inputs, options) = Self::read(inputs, options)?;
-        self.0.logits(py, inputs, &options, false)
-    }
+            #[pyo3(signature = (inputs, **options))]
+            fn logits(
+                &self,
+                py: Python<'_>,
+                inputs: &Bound<'_, PyList>,
+                options: Option<&Bound<'_, PyDict>>,
+            ) -> PyResult<Vec<Logits>> {
+                let (inputs, options) = Self::read(inputs, options)?;
+                self.0.logits(py, inputs, &options, $per_token)
+            }
 
-    fn query(&self, py: Python<'_>, body: &str) -> PyResult<(String, Vec<String>)> {
-        self.0.query(py, body)
-    }
+            fn query(&self, py: Python<'_>, body: &str) -> PyResult<(String, Vec<String>)> {
+                self.0.query(py, body)
+            }
 
-    fn close(&self, py: Python<'_>) {
-        self.0.close(py);
-    }
+            fn close(&self, py: Python<'_>) {
+                self.0.close(py);
+            }
 
-    #[getter]
-    fn labels(&self) -> PyResult<Vec<String>> {
-        self.0.labels()
-    }
+            #[getter]
+            fn labels(&self) -> PyResult<Vec<String>> {
+                self.0.labels()
+            }
 
-    #[getter]
-    fn max_tokens(&self) -> PyResult<usize> {
-        Ok(self.0.get()?.max_tokens())
-    }
+            #[getter]
+            fn max_tokens(&self) -> PyResult<usize> {
+                Ok(self.0.get()?.max_tokens())
+            }
 
-    #[getter]
-    fn model_type(&self) -> PyResult<String> {
-        Ok(self.0.get()?.model_type().to_owned())
-    }
+            #[getter]
+            fn model_type(&self) -> PyResult<String> {
+                Ok(self.0.get()?.model_type().to_owned())
+            }
 
-    #[getter]
-    fn info<'py>(&self, py: Python<'py>) -> PyResult<Bound<'py, PyDict>> {
-        self.0.info(py)
-    }
+            #[getter]
+            fn computed_tokens(&self) -> PyResult<usize> {
+                Ok(self.0.get()?.computed_tokens())
+            }
+
+            #[getter]
+            fn info<'py>(&self, py: Python<'py>) -> PyResult<Bound<'py, PyDict>> {
+                self.0.info(py)
+            }
+        }
+    };
 }
+
+methods!(TokenClassifier, per_token = true);
+methods!(TextClassifier, per_token = false);
