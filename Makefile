@@ -101,7 +101,9 @@ fuzz: | tools  ## every fuzz target for FUZZ_SECONDS on the kept corpus
 		echo "fuzz $$target"; \
 		mkdir -p fuzz/target/found/$$target; \
 		cargo +nightly fuzz run --sanitizer none $$target fuzz/target/found/$$target fuzz/corpus/$$target -- \
-			-max_total_time=$(FUZZ_SECONDS) -timeout=20 -rss_limit_mb=4096 -verbosity=0 || exit 1; \
+			-max_total_time=$(FUZZ_SECONDS) -timeout=20 -rss_limit_mb=4096 > fuzz/target/$$target.log 2>&1 \
+			|| { tail -n 60 fuzz/target/$$target.log; exit 1; }; \
+		grep Done fuzz/target/$$target.log; \
 	done
 
 .PHONY: soak

@@ -54,7 +54,7 @@ mod tests {
     proptest! {
         #[test]
         fn every_sequence_is_in_one_batch_within_the_limits(
-            lengths in prop::collection::vec(0_usize..600, 0..80),
+            lengths in prop::collection::vec(1_usize..600, 0..80),
             tokens in 1_usize..2_000,
             sequences in 1_usize..20,
         ) {
