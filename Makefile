@@ -68,9 +68,10 @@ lint: $(VENV)/developed  ## formatting, lints and types of both languages
 	$(BIN)/python scripts/licenses.py --check
 
 .PHONY: test-rust
-test-rust: | tools  ## Rust: unit tests, integration tests, documentation, the benchmark's smoke run
+test-rust: | tools  ## Rust: unit tests, integration tests, documentation, the benchmarks' smoke run
 	cargo test --locked
 	cargo test --locked --bench forward -- --test
+	cargo test --locked --bench phases -- --test
 
 .PHONY: test-python
 test-python: $(VENV)/developed $(VENV)/installed  ## Python: tests, the documents' examples, stubs against the module

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -11,6 +12,7 @@ import candlewick
 from candlewick import errors
 from candlewick.errors import InputError, InputTypeError, ParameterError
 
+MODELS = Path(__file__).parent / "golden" / "models"
 Tokens = candlewick.TokenClassificationPipeline
 Texts = candlewick.TextClassificationPipeline
 
@@ -208,6 +210,19 @@ def test_white_space_without_end(ner: Tokens) -> None:
     assert ner(" " * 2_000_000) == []
     text = "Call me Sarah." + " " * 2_000_000 + "\n" * 10 + "Or call me Jessica."
     assert [entity["start"] for entity in ner(text)] == [8, len(text) - 8]
+
+
+@pytest.mark.filterwarnings("ignore::candlewick.TruncationWarning")
+@pytest.mark.parametrize("name", ["bert-ner", "roberta-ner", "xlm-roberta-ner"])
+def test_white_space_without_end_by_kind_of_tokenizer(name: str) -> None:
+    """A regular expression that gives up on a long run would lose the text behind it."""
+    pipe = candlewick.pipeline("ner", MODELS / name, aggregation_strategy="simple", ignore_labels=[], word="source")
+    spaces = " " * 2_000_000
+    for text in (spaces, "\n" * 2_000_000, "Sarah" + spaces + "Sarah"):
+        for entity in pipe(text):
+            assert 0 <= entity["start"] <= entity["end"] <= len(text)
+    if name != "roberta-ner":  # its spaces are tokens, and fill the model's limit
+        assert pipe("Sarah" + spaces + "Sarah")[-1]["end"] == 2_000_010
 
 
 @pytest.mark.filterwarnings("ignore::candlewick.TruncationWarning")

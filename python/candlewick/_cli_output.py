@@ -74,7 +74,7 @@ class Table:
         if self._tokens:
             self._console.print(self._marked(text, answer))
             if not answer:
-                self._console.print("  nothing found", style="dim")
+                self._console.print("  nothing found\n", style="dim")
                 return
             table = RichTable(box=None, padding=(0, 2), header_style="dim", show_edge=False)
             for heading in ("label", "text", "score", "position"):

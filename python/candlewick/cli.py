@@ -63,7 +63,7 @@ def _run() -> int:
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         return 1
     except OSError as error:
-        return _fail(str(error))
+        return _fail(f"{error.filename}: {error.strerror}" if error.filename else str(error))
     except KeyboardInterrupt:
         return 130
     return 0
@@ -88,7 +88,7 @@ def _app() -> Any:
         rich_markup_mode=None,
         help="Token and text classification with BERT-family encoders.",
     )
-    texts = typer.Argument(None, metavar="[TEXT]…", help="Texts; - reads standard input, a line is a text.")
+    texts = typer.Argument(None, metavar="TEXT", help="Texts; - reads standard input, a line is a text.")
     file = typer.Option(
         [], "--file", "-f", metavar="FILE", help="A .txt, .jsonl, .csv or .parquet file; may be repeated."
     )
