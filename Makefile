@@ -1,7 +1,7 @@
 # `make demo` shows it at work, `make test` checks everything; both set up what is missing.
 
 # The newest Python that runs: a version manager may have names on the path that lead nowhere.
-PYTHON ?= $(shell for name in python3.14 python3.13 python3.12 python3.11 python3.10 python3; do \
+PYTHON ?= $(shell for name in python3.14 python3.13 python3.12 python3.11 python3; do \
 	$$name -c "" 2>/dev/null && command -v $$name && break; done)
 VENV := .venv
 BIN := $(VENV)/bin
@@ -22,8 +22,8 @@ help:  ## show this list
 .PHONY: tools
 tools:
 	@command -v cargo >/dev/null || { echo "candlewick needs Rust 1.89 or later: see https://rustup.rs"; exit 1; }
-	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 10))' 2>/dev/null \
-		|| { echo "candlewick needs Python 3.10 or later: set PYTHON to one"; exit 1; }
+	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' 2>/dev/null \
+		|| { echo "building candlewick needs Python 3.11 or later: set PYTHON to one"; exit 1; }
 
 $(VENV)/created: | tools
 	$(PYTHON) -m venv $(VENV)
