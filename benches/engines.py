@@ -47,7 +47,7 @@ class Graph(PreTrainedModel):
 def engines(folder: Path, threads: int) -> dict[str, Engine]:
     """Every engine by its name, candlewick first."""
     torch.set_num_threads(threads)
-    transformers.logging.set_verbosity_error()
+    transformers.logging.set_verbosity(50)  # not even that a graph is no model of its own
     ours = candlewick.pipeline("ner", folder, threads=threads, aggregation_strategy="simple")
     return {
         f"candlewick {candlewick.__version__}": ours,
