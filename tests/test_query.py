@@ -14,7 +14,7 @@ Tokens = candlewick.TokenClassificationPipeline
 Texts = candlewick.TextClassificationPipeline
 
 
-def test_entities(ner: Tokens, near: Any) -> None:
+def test_entities(ner: Tokens) -> None:
     text = "My name is Sarah Jessica Parker but you can call me Jessica"
     found = ner.query({"inputs": text})
     assert [(entity["entity_group"], entity["start"], entity["end"]) for entity in found] == [
@@ -22,27 +22,27 @@ def test_entities(ner: Tokens, near: Any) -> None:
         ("PER", 52, 59),
     ]
     assert list(found[0]) == ["entity_group", "score", "word", "start", "end"]
-    assert found == near(ner(text))
+    assert found == ner(text)
     tokens = ner.query({"inputs": text, "parameters": {"aggregation_strategy": "NONE"}})
     assert list(tokens[0]) == ["entity", "score", "index", "word", "start", "end"]
-    assert ner.query({"inputs": [text, ""]}) == [near(found), []]
-    assert ner.query({"inputs": [text]}) == [near(found)]
+    assert ner.query({"inputs": [text, ""]}) == [found, []]
+    assert ner.query({"inputs": [text]}) == [found]
 
 
-def test_labels(labels: Texts, near: Any) -> None:
+def test_labels(labels: Texts) -> None:
     alone = labels("fine", top_k=None)
     pair = labels(("fine", "bad"), top_k=None)
     body = {"text": "fine", "text_pair": "bad"}
-    assert labels.query({"inputs": "fine"}) == [near(alone)]
-    assert labels.query({"inputs": ["fine", "fine"]}) == [near(alone)] * 2
-    assert labels.query({"inputs": body}) == [near(pair)]
-    assert labels.query({"inputs": ["fine", body]}) == [near(alone), near(pair)]
-    assert labels.query({"inputs": [[["fine", "bad"]]]}) == [near(pair)]
-    assert labels.query({"inputs": "fine", "parameters": {"top_k": 1}}) == [near(alone[:1])]
-    assert labels.query({"inputs": "fine", "parameters": {"top_k": 2.0}}) == [near(alone[:2])]
-    assert labels.query({"inputs": "fine", "parameters": {"top_k": None}}) == [near(alone)]
+    assert labels.query({"inputs": "fine"}) == [alone]
+    assert labels.query({"inputs": ["fine", "fine"]}) == [alone] * 2
+    assert labels.query({"inputs": body}) == [pair]
+    assert labels.query({"inputs": ["fine", body]}) == [alone, pair]
+    assert labels.query({"inputs": [[["fine", "bad"]]]}) == [pair]
+    assert labels.query({"inputs": "fine", "parameters": {"top_k": 1}}) == [alone[:1]]
+    assert labels.query({"inputs": "fine", "parameters": {"top_k": 2.0}}) == [alone[:2]]
+    assert labels.query({"inputs": "fine", "parameters": {"top_k": None}}) == [alone]
     raw = labels.query({"inputs": "fine", "parameters": {"function_to_apply": "none"}})
-    assert raw == [near(labels("fine", top_k=None, function_to_apply="none"))]
+    assert raw == [labels("fine", top_k=None, function_to_apply="none")]
 
 
 def test_defaults_are_the_wires_and_not_the_constructors() -> None:

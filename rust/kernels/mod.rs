@@ -9,63 +9,67 @@
 
 use rayon::prelude::*;
 
+use gemm::{Out, Product};
+use pool::{parallel, threads};
+
 mod activation;
 mod arch;
+mod attention;
+mod gemm;
 pub mod isa;
 mod norm;
+mod packed;
 mod pool;
 mod softmax;
 
 pub use activation::Activation;
+pub use attention::attention;
 pub use isa::{Isa, IsaError};
 pub use norm::Norm;
+pub use packed::Packed;
 pub use pool::{Pool, PoolError};
 
-/// Adds `bias` to every row of `bias.len()`.
+/// `y = activation(x Wᵀ + bias)`: `xs [rows, inputs]` to `ys [rows, outputs]`; without a bias, the product alone.
 ///
 /// # Panics
-/// Unless `xs` is whole rows.
+/// Unless `xs` and `ys` are whole rows, as many, and the bias has one value for each output.
 ///
 /// ```
-/// let mut xs = [1.0, 2.0, 3.0, 4.0];
-/// candlewick::kernels::add_bias(&mut xs, &[10.0, 20.0]);
-/// assert_eq!(xs, [11.0, 22.0, 13.0, 24.0]);
+/// use candlewick::kernels::{Activation, Packed, linear};
+///
+/// let rows = [[1.0, 2.0], [3.0, 4.0], [0.0, -1.0]];
+/// let weights = Packed::pack(3, 2, |output, values| Ok::<_, ()>(values.copy_from_slice(&rows[output]))).unwrap();
+/// let mut ys = [0.0; 3];
+/// linear(&[10.0, 1.0], &weights, Some((&[0.5, 0.5, 0.5], Activation::Relu)), &mut ys);
+/// assert_eq!(ys, [12.5, 34.5, 0.0]);
 /// ```
-pub fn add_bias(xs: &mut [f32], bias: &[f32]) {
-    bias_activation(xs, bias, Activation::Linear);
+#[allow(unsafe_code)]
+pub fn linear(xs: &[f32], weights: &Packed, bias: Option<(&[f32], Activation)>, ys: &mut [f32]) {
+    let (inputs, outputs) = (weights.inputs(), weights.outputs());
+    whole_rows("linear", xs, inputs);
+    let rows = xs.len().checked_div(inputs).unwrap_or(0);
+    assert_eq!(ys.len(), rows * outputs, "linear: the output has {} elements for {rows} rows", ys.len());
+    assert!(bias.is_none_or(|(bias, _)| bias.len() == outputs), "linear: the bias and the weights differ in length");
+    let panels = weights.panels();
+    let product = Product {
+        rows,
+        cells: bytemuck::cast_slice(xs),
+        stride: inputs,
+        weights: panels,
+        bias,
+        out: Out::new(ys, outputs),
+        column: 0,
+    };
+    let count = panels.count();
+    let parts = count.min(threads() * PARTS);
+    parallel(parts, |part| {
+        // SAFETY: every panel is in one part.
+        unsafe { weights.kernels().multiply(&product, part * count / parts..(part + 1) * count / parts) };
+    });
 }
 
-/// `activation(x + bias)` over rows of `bias.len()`: what follows a linear layer.
-///
-/// # Panics
-/// Unless `xs` is whole rows.
-///
-/// ```
-/// use candlewick::kernels::{Activation, bias_activation};
-///
-/// let mut xs = [1.0, 2.0, -30.0, 4.0];
-/// bias_activation(&mut xs, &[10.0, 20.0], Activation::Relu);
-/// assert_eq!(xs, [11.0, 22.0, 0.0, 24.0]);
-/// ```
-pub fn bias_activation(xs: &mut [f32], bias: &[f32], activation: Activation) {
-    let kernels = isa::current().1;
-    whole_rows("bias_activation", xs, bias.len());
-    share(xs, bias.len(), |_, rows| kernels.activate(rows, Some(bias), activation));
-}
-
-/// `activation(x)` for every element.
-///
-/// ```
-/// use candlewick::kernels::{Activation, activate};
-///
-/// let mut xs = [-1.0, 0.0, 1.0];
-/// activate(&mut xs, Activation::Gelu);
-/// assert!((xs[2] - 0.841_344_8).abs() < 1e-7 && (xs[0] + 0.158_655_25).abs() < 1e-7);
-/// ```
-pub fn activate(xs: &mut [f32], activation: Activation) {
-    let kernels = isa::current().1;
-    share(xs, 1, |_, elements| kernels.activate(elements, None, activation));
-}
+/// Parts of a product for each thread: threads that are held up leave some of theirs to the others.
+const PARTS: usize = 4;
 
 /// Normalizes every row of `norm.weight.len()`.
 ///
@@ -143,7 +147,7 @@ fn share(xs: &mut [f32], width: usize, kernel: impl Fn(usize, &mut [f32]) + Sync
     if xs.is_empty() {
         return;
     }
-    let parts = (xs.len() / GRAIN).min(rayon::current_num_threads());
+    let parts = (xs.len() / GRAIN).min(threads());
     if parts <= 1 {
         return kernel(0, xs);
     }
@@ -167,14 +171,10 @@ mod tests {
         let [weight, bias] = [1.5, -0.25].map(|by| numbers(96).into_iter().map(|x| x * by).collect::<Vec<_>>());
         let norm = Norm { weight: &weight, bias: &bias, eps: 1e-12 };
         let residual: Vec<_> = xs.iter().map(|x| 1.0 - x * x).collect();
-        let functions: [Function<'_>; 6] = [
-            &|xs| add_bias(xs, &bias),
-            &|xs| bias_activation(xs, &bias, Activation::Gelu),
-            &|xs| activate(xs, Activation::Mish),
-            &|xs| layer_norm(xs, norm),
-            &|xs| add_layer_norm(xs, &bias, &residual, norm),
-            &|xs| softmax(xs, 96, 0.125),
-        ];
+        let functions: [Function<'_>; 3] =
+            [&|xs| layer_norm(xs, norm), &|xs| add_layer_norm(xs, &bias, &residual, norm), &|xs| {
+                softmax(xs, 96, 0.125);
+            }];
         let bits = |function: Function<'_>| {
             let mut xs = xs.to_vec();
             function(&mut xs);
@@ -206,17 +206,14 @@ mod tests {
 
     #[test]
     fn no_rows_are_fine() {
-        add_bias(&mut [], &[1.0]);
-        add_bias(&mut [], &[]);
         softmax(&mut [], 0, 1.0);
-        activate(&mut [], Activation::Tanh);
         layer_norm(&mut [], Norm { weight: &[], bias: &[], eps: 0.0 });
     }
 
     #[test]
-    #[should_panic(expected = "bias_activation: 5 elements are not rows of 2")]
+    #[should_panic(expected = "layer_norm: 5 elements are not rows of 2")]
     fn a_part_of_a_row_panics() {
-        bias_activation(&mut [0.0; 5], &[0.0; 2], Activation::Relu);
+        layer_norm(&mut [0.0; 5], Norm { weight: &[1.0; 2], bias: &[0.0; 2], eps: 0.0 });
     }
 
     #[test]

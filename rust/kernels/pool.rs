@@ -6,6 +6,7 @@
 use std::any::Any;
 use std::num::NonZeroUsize;
 use std::panic::{AssertUnwindSafe, catch_unwind};
+use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Arc, mpsc};
 use std::time::Duration;
 
@@ -114,6 +115,35 @@ impl Drop for Pool {
             std::mem::forget(Arc::clone(foreign));
         }
     }
+}
+
+/// Threads that the current computation may use.
+pub(super) fn threads() -> usize {
+    rayon::current_num_threads()
+}
+
+/// Calls `work` with every number below `count`, on as many threads as the current computation has.
+pub(super) fn parallel(count: usize, work: impl Fn(usize) + Sync) {
+    let helpers = threads().min(count);
+    if helpers <= 1 {
+        return (0..count).for_each(work);
+    }
+    let next = AtomicUsize::new(0);
+    let run = || {
+        loop {
+            let index = next.fetch_add(1, Ordering::Relaxed);
+            if index >= count {
+                return;
+            }
+            work(index);
+        }
+    };
+    rayon::scope(|scope| {
+        for _ in 1..helpers {
+            scope.spawn(|_| run());
+        }
+        run();
+    });
 }
 
 fn message(panic: &(dyn Any + Send)) -> String {

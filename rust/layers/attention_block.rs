@@ -1,20 +1,17 @@
 //! The first half of an encoder layer: `LN(Wₒ attention(x) + bₒ + x)` with
 //! `attention = softmax(q kᵀ / √d) v` per head, over the rows of one sequence.
 
-use std::ops::Range;
-
-use candle_core::{D, Tensor};
-use rayon::prelude::*;
+use candle_core::Tensor;
 
 use super::context::Context;
 use super::linear::Linear;
 use super::norm::LayerNorm;
-use super::ops::in_place;
+use super::ops::map_rows;
 use crate::error::Result;
-use crate::kernels;
+use crate::kernels::{self, Activation};
 
 /// Self-attention with its projections, residual and norm.
-#[derive(Debug, Clone)]
+#[derive(Debug)]
 pub struct AttentionBlock {
     /// Query, key and value stacked: `[3 * hidden, hidden]`.
     pub qkv: Linear,
@@ -30,28 +27,16 @@ impl AttentionBlock {
     /// `[tokens, hidden]` to the same.
     ///
     /// # Errors
-    /// [`crate::Error::Backend`] when a product fails.
+    /// [`crate::Error::Backend`] unless the tensor is contiguous f32.
     pub fn forward(&self, xs: &Tensor, context: &Context<'_>) -> Result<Tensor> {
-        let qkv = self.qkv.forward(xs)?; // (tokens, 3 * hidden)
-        let rows: Vec<_> = context.bounds.rows().collect();
-        let mixed = rows.into_par_iter().map(|rows| self.attend(&qkv, rows)).collect::<Result<Vec<_>>>()?;
-        let mixed = Tensor::cat(&mixed, 0)?; // (tokens, hidden)
-        let ys = self.output.product(&mixed)?;
-        self.norm.forward_residual(&ys, self.output.bias(), xs)?;
-        Ok(ys)
-    }
-
-    /// The rows of one sequence against each other: `[len, hidden]`.
-    fn attend(&self, qkv: &Tensor, rows: Range<usize>) -> Result<Tensor> {
-        let (length, hidden) = (rows.len(), qkv.dim(1)? / 3);
-        let width = hidden / self.heads;
-        let qkv = qkv.narrow(0, rows.start, length)?.reshape((length, 3, self.heads, width))?;
-        let part = |index| qkv.narrow(1, index, 1)?.squeeze(1)?.transpose(0, 1);
-        let (q, k, v) = (part(0)?, part(1)?, part(2)?); // (heads, len, width)
-        let scores = q.matmul(&k.transpose(D::Minus2, D::Minus1)?)?; // (heads, len, len)
-        let scale = (width as f32).sqrt().recip();
-        in_place(&scores, "softmax", |scores| kernels::softmax(scores, length, scale))?;
-        Ok(scores.matmul(&v)?.transpose(0, 1)?.reshape((length, hidden))?)
+        map_rows(xs, self.output.outputs(), |xs, ys| {
+            let mut qkv = vec![0.0; 3 * xs.len()]; // (tokens, 3 * hidden)
+            self.qkv.apply(xs, Activation::Linear, &mut qkv);
+            let mut mixed = vec![0.0; xs.len()]; // (tokens, hidden)
+            kernels::attention(&qkv, context.bounds, self.heads, &mut mixed);
+            self.output.product(&mixed, ys);
+            self.norm.apply_residual(ys, self.output.bias(), xs);
+        })
     }
 }
 
@@ -59,7 +44,7 @@ impl AttentionBlock {
 mod tests {
     use std::sync::atomic::AtomicBool;
 
-    use candle_core::Module;
+    use candle_core::{D, Module};
 
     use super::super::fixtures::{assert_close, linear, norm, tensor};
     use super::*;

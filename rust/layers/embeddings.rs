@@ -7,6 +7,7 @@ use super::context::Context;
 use super::linear::Linear;
 use super::norm::LayerNorm;
 use crate::error::Result;
+use crate::kernels::Activation;
 use crate::types::Batch;
 use crate::weights::Mapped;
 
@@ -78,7 +79,7 @@ impl Positions {
 }
 
 /// The first brick of every encoder.
-#[derive(Debug, Clone)]
+#[derive(Debug)]
 pub struct Embeddings {
     /// A row per vocabulary entry.
     pub word: Table,
@@ -120,7 +121,7 @@ impl Embeddings {
         let xs = Tensor::from_vec(values, (batch.ids.len(), width), &Device::Cpu)?;
         self.norm.forward(&xs)?;
         match &self.projection {
-            Some(projection) => projection.forward(&xs),
+            Some(projection) => projection.forward(&xs, Activation::Linear),
             None => Ok(xs),
         }
     }

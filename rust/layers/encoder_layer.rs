@@ -8,7 +8,7 @@ use super::feed_forward::FeedForward;
 use crate::error::Result;
 
 /// The two blocks of a layer, in their order.
-#[derive(Debug, Clone)]
+#[derive(Debug)]
 pub struct EncoderLayer {
     /// Mixes the rows of a sequence.
     pub attention: AttentionBlock,

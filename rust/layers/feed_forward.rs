@@ -5,12 +5,12 @@ use candle_core::Tensor;
 use super::context::Context;
 use super::linear::Linear;
 use super::norm::LayerNorm;
-use super::ops::in_place;
+use super::ops::map_rows;
 use crate::error::Result;
-use crate::kernels::{self, Activation};
+use crate::kernels::Activation;
 
 /// Two dense layers with an activation between them, residual and norm.
-#[derive(Debug, Clone)]
+#[derive(Debug)]
 pub struct FeedForward {
     /// `[intermediate, hidden]`.
     pub up: Linear,
@@ -26,13 +26,14 @@ impl FeedForward {
     /// `[tokens, hidden]` to the same.
     ///
     /// # Errors
-    /// [`crate::Error::Backend`] when a product fails.
-    pub fn forward(&self, xs: &Tensor, _context: &Context<'_>) -> Result<Tensor> {
-        let inner = self.up.product(xs)?; // (tokens, intermediate)
-        in_place(&inner, "bias_activation", |ys| kernels::bias_activation(ys, self.up.bias(), self.activation))?;
-        let ys = self.down.product(&inner)?; // (tokens, hidden)
-        self.norm.forward_residual(&ys, self.down.bias(), xs)?;
-        Ok(ys)
+    /// [`crate::Error::Backend`] unless the tensor is contiguous f32.
+    pub fn forward(&self, xs: &Tensor, context: &Context<'_>) -> Result<Tensor> {
+        map_rows(xs, self.down.outputs(), |xs, ys| {
+            let mut inner = vec![0.0; context.bounds.tokens() * self.up.outputs()]; // (tokens, intermediate)
+            self.up.apply(xs, self.activation, &mut inner);
+            self.down.product(&inner, ys); // (tokens, hidden)
+            self.norm.apply_residual(ys, self.down.bias(), xs);
+        })
     }
 }
 

@@ -1,49 +1,69 @@
-//! `y = x Wᵀ + b`.
+//! `y = activation(x Wᵀ + b)`.
 
-use candle_core::{Device, Tensor};
+use candle_core::Tensor;
 
-use super::ops::in_place;
+use super::ops::map_rows;
 use crate::error::Result;
-use crate::kernels;
+use crate::kernels::{self, Activation, Packed};
 use crate::weights::Mapped;
 
-/// A dense layer; `weight` is `[out, in]` as in the checkpoint.
-#[derive(Debug, Clone)]
+/// A dense layer, packed for the kernels.
+#[derive(Debug)]
 pub struct Linear {
-    weight: Tensor,
+    weight: Packed,
     bias: Vec<f32>,
+    /// As in the checkpoint, `[out, in]`.
+    #[cfg(test)]
+    plain: Tensor,
 }
 
 impl Linear {
-    /// Copies weight `[out, in]` and bias `[out]` out of the map; of several pairs, stacks them along `out`, so that
+    /// Packs weight `[out, in]` and bias `[out]` out of the map; of several pairs, stacks them along `out`, so that
     /// one product serves all of them.
     ///
     /// # Errors
     /// [`crate::Error::ModelFormat`] when a value is not finite.
     pub fn load(parts: &[(&Mapped, &Mapped)]) -> Result<Self> {
-        let width = parts[0].0.shape()[1];
-        let rows: usize = parts.iter().map(|(weight, _)| weight.shape()[0]).sum();
-        let (mut values, mut bias) = (Vec::with_capacity(rows * width), Vec::with_capacity(rows));
-        for (weight, part) in parts {
-            weight.append_finite(&mut values)?;
+        let inputs = parts[0].0.shape()[1];
+        let mut bias = Vec::new();
+        for (_, part) in parts {
             part.append_finite(&mut bias)?;
         }
-        Ok(Self { weight: Tensor::from_vec(values, (rows, width), &Device::Cpu)?, bias })
+        let mut rows =
+            parts.iter().flat_map(|(weight, _)| (0..weight.shape()[0]).map(move |row| (weight, row * inputs)));
+        let weight = Packed::pack(bias.len(), inputs, |_, values| match rows.next() {
+            Some((weight, start)) => weight.read_finite(start, values),
+            None => Ok(()),
+        })?;
+        Ok(Self {
+            weight,
+            #[cfg(test)]
+            plain: Tensor::zeros((bias.len(), inputs), candle_core::DType::F32, &candle_core::Device::Cpu)?,
+            bias,
+        })
     }
 
     /// `[rows, in]` to `[rows, out]`.
     ///
     /// # Errors
-    /// [`crate::Error::Backend`] when the product fails.
-    pub fn forward(&self, xs: &Tensor) -> Result<Tensor> {
-        let ys = self.product(xs)?;
-        in_place(&ys, "add_bias", |ys| kernels::add_bias(ys, &self.bias))?;
-        Ok(ys)
+    /// [`crate::Error::Backend`] unless the tensor is contiguous f32.
+    pub fn forward(&self, xs: &Tensor, activation: Activation) -> Result<Tensor> {
+        map_rows(xs, self.weight.outputs(), |xs, ys| self.apply(xs, activation, ys))
     }
 
-    /// `x Wᵀ` alone: the blocks add the bias together with what follows it.
-    pub(super) fn product(&self, xs: &Tensor) -> Result<Tensor> {
-        Ok(xs.matmul(&self.weight.t()?)?)
+    /// The same on slices.
+    pub(super) fn apply(&self, xs: &[f32], activation: Activation, ys: &mut [f32]) {
+        kernels::linear(xs, &self.weight, Some((&self.bias, activation)), ys);
+    }
+
+    /// `x Wᵀ` alone: before a norm the bias is added together with the residual.
+    pub(super) fn product(&self, xs: &[f32], ys: &mut [f32]) {
+        kernels::linear(xs, &self.weight, None, ys);
+    }
+
+    /// Number of outputs.
+    pub(super) fn outputs(&self) -> usize {
+        self.weight.outputs()
     }
 
     pub(super) fn bias(&self) -> &[f32] {
@@ -51,19 +71,25 @@ impl Linear {
     }
 
     #[cfg(test)]
-    pub(super) fn new(weight: Tensor, bias: Vec<f32>) -> Self {
-        Self { weight, bias }
+    pub(super) fn new(plain: Tensor, bias: Vec<f32>) -> Self {
+        let rows: Vec<Vec<f32>> = plain.to_vec2().unwrap();
+        let fill = |row: usize, values: &mut [f32]| {
+            values.copy_from_slice(&rows[row]);
+            Ok::<_, ()>(())
+        };
+        let weight = Packed::pack(bias.len(), rows[0].len(), fill).unwrap();
+        Self { weight, bias, plain }
     }
 
     /// The same layer as candle has it: the form that tests compare with.
     #[cfg(test)]
     pub(super) fn candle_form(&self) -> candle_nn::Linear {
-        let bias = Tensor::new(self.bias.as_slice(), &Device::Cpu).unwrap();
-        candle_nn::Linear::new(self.weight.clone(), Some(bias))
+        let bias = Tensor::new(self.bias.as_slice(), &candle_core::Device::Cpu).unwrap();
+        candle_nn::Linear::new(self.plain.clone(), Some(bias))
     }
 
     /// Number of weights and biases.
     pub fn parameters(&self) -> usize {
-        self.weight.elem_count() + self.bias.len()
+        self.weight.outputs() * self.weight.inputs() + self.bias.len()
     }
 }

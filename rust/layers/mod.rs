@@ -22,5 +22,4 @@ pub use encoder_layer::EncoderLayer;
 pub use feed_forward::FeedForward;
 pub use linear::Linear;
 pub use norm::LayerNorm;
-pub(crate) use ops::in_place;
 pub use pooling::first_rows;

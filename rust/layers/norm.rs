@@ -2,7 +2,7 @@
 
 use candle_core::Tensor;
 
-use super::ops::{in_place, in_place_with};
+use super::ops::in_place;
 use crate::error::Result;
 use crate::kernels;
 use crate::weights::Mapped;
@@ -36,10 +36,8 @@ impl LayerNorm {
     }
 
     /// `LN(xs + bias + residual)` in place: what ends every post-norm block.
-    pub(super) fn forward_residual(&self, xs: &Tensor, bias: &[f32], residual: &Tensor) -> Result<()> {
-        in_place_with(xs, residual, "add_layer_norm", |xs, residual| {
-            kernels::add_layer_norm(xs, bias, residual, self.kernel());
-        })
+    pub(super) fn apply_residual(&self, xs: &mut [f32], bias: &[f32], residual: &[f32]) {
+        kernels::add_layer_norm(xs, bias, residual, self.kernel());
     }
 
     #[cfg(test)]

@@ -1,22 +1,24 @@
 //! Kernels on tensors: our slices against candle's storage.
 
-use candle_core::{CpuStorage, InplaceOp1, InplaceOp2, Layout, Result as CandleResult, Tensor};
+use candle_core::{CpuStorage, Device, InplaceOp1, Layout, Result as CandleResult, Storage, Tensor};
 
-use crate::error::Result;
+use crate::error::{Error, Result};
 
 /// Applies `kernel` to a contiguous f32 tensor, in place.
 pub(crate) fn in_place(xs: &Tensor, name: &'static str, kernel: impl Fn(&mut [f32])) -> Result<()> {
     Ok(xs.inplace_op1(&Kernel { name, kernel })?)
 }
 
-/// Applies `kernel` to a contiguous f32 tensor, in place, with a second one beside it.
-pub(crate) fn in_place_with(
-    xs: &Tensor,
-    other: &Tensor,
-    name: &'static str,
-    kernel: impl Fn(&mut [f32], &[f32]),
-) -> Result<()> {
-    Ok(xs.inplace_op2(other, &Kernel { name, kernel })?)
+/// Applies `kernel` to the values of a contiguous f32 tensor `[rows, _]`, into a new one `[rows, columns]`.
+pub(crate) fn map_rows(xs: &Tensor, columns: usize, kernel: impl FnOnce(&[f32], &mut [f32])) -> Result<Tensor> {
+    let (storage, layout) = xs.storage_and_layout();
+    let (Some((start, end)), Storage::Cpu(CpuStorage::F32(values))) = (layout.contiguous_offsets(), &*storage) else {
+        return Err(Error::Backend(format!("expected contiguous f32 rows on the CPU, got {layout:?}")));
+    };
+    let rows = layout.dims()[0];
+    let mut ys = vec![0.0; rows * columns];
+    kernel(&values[start..end], &mut ys);
+    Ok(Tensor::from_vec(ys, (rows, columns), &Device::Cpu)?)
 }
 
 struct Kernel<F> {
@@ -31,20 +33,6 @@ impl<F: Fn(&mut [f32])> InplaceOp1 for Kernel<F> {
 
     fn cpu_fwd(&self, xs: &mut CpuStorage, layout: &Layout) -> CandleResult<()> {
         (self.kernel)(contiguous_mut(xs, layout, self.name)?);
-        Ok(())
-    }
-}
-
-impl<F: Fn(&mut [f32], &[f32])> InplaceOp2 for Kernel<F> {
-    fn name(&self) -> &'static str {
-        self.name
-    }
-
-    fn cpu_fwd(&self, xs: &mut CpuStorage, layout: &Layout, other: &CpuStorage, beside: &Layout) -> CandleResult<()> {
-        let Some((start, end)) = beside.contiguous_offsets() else {
-            candle_core::bail!("{}: expected a contiguous tensor, got {beside:?}", self.name)
-        };
-        (self.kernel)(contiguous_mut(xs, layout, self.name)?, &other.as_slice::<f32>()?[start..end]);
         Ok(())
     }
 }

@@ -6,8 +6,8 @@ use super::checkpoint::Checkpoint;
 use super::family::{Family, Place};
 use crate::config::Task;
 use crate::error::Result;
-use crate::kernels::{self, Activation};
-use crate::layers::{Context, Linear, first_rows, in_place};
+use crate::kernels::Activation;
+use crate::layers::{Context, Linear, first_rows};
 
 /// What a network does with its last hidden states.
 #[derive(Debug)]
@@ -56,11 +56,10 @@ impl Head {
     /// `[tokens, hidden]` to `[tokens, labels]` or `[sequences, labels]`.
     pub(super) fn forward(&self, xs: &Tensor, context: &Context<'_>) -> Result<Tensor> {
         match self {
-            Self::Token(output) => output.forward(xs),
+            Self::Token(output) => output.forward(xs, Activation::Linear),
             Self::Sequence { dense, activation, output } => {
-                let xs = dense.forward(&first_rows(xs, context.bounds)?)?; // (sequences, hidden)
-                in_place(&xs, "activate", |xs| kernels::activate(xs, *activation))?;
-                output.forward(&xs)
+                let xs = dense.forward(&first_rows(xs, context.bounds)?, *activation)?; // (sequences, hidden)
+                output.forward(&xs, Activation::Linear)
             }
         }
     }

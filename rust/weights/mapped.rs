@@ -195,9 +195,20 @@ impl Mapped {
     pub fn append_finite(&self, out: &mut Vec<f32>) -> Result<()> {
         let start = out.len();
         out.resize(start + self.shape.iter().product::<usize>(), 0.0);
-        self.read(0, &mut out[start..]);
-        match out[start..].iter().position(|value| !value.is_finite()) {
-            Some(at) => Err(self.error(format!("expected finite values, got {} at element {at}", out[start + at]))),
+        self.read_finite(0, &mut out[start..])
+    }
+
+    /// As [`Mapped::read`], of values that are finite.
+    ///
+    /// # Errors
+    /// [`Error::ModelFormat`] when a value is NaN or infinite.
+    pub fn read_finite(&self, start: usize, out: &mut [f32]) -> Result<()> {
+        self.read(start, out);
+        match out.iter().position(|value| !value.is_finite()) {
+            Some(at) => {
+                let (value, at) = (out[at], start + at);
+                Err(self.error(format!("expected finite values, got {value} at element {at}")))
+            }
             None => Ok(()),
         }
     }

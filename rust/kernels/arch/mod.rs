@@ -4,6 +4,9 @@
 //! instruction set adds a type of vectors and a *token*: a value that exists only where the CPU has the instructions.
 //! Vectors come only from a token or from another vector, so whoever holds one may compute with it.
 
+use std::ops::Range;
+
+use super::gemm::Product;
 use super::{Activation, Isa, Norm};
 
 pub(super) mod math;
@@ -18,6 +21,7 @@ pub(super) use vector::Vector;
 /// leave a rest untouched.
 pub(super) trait Kernels: Sync {
     /// `activation(x + bias)`, rows of `bias.len()`; or `activation(x)`.
+    #[cfg_attr(not(test), expect(dead_code, reason = "products apply it to their tiles; tests ask for it alone"))]
     fn activate(&self, xs: &mut [f32], bias: Option<&[f32]>, activation: Activation);
 
     /// `norm(x)`, rows of the norm's width.
@@ -28,6 +32,16 @@ pub(super) trait Kernels: Sync {
 
     /// `softmax(scale * x)`, rows of `cols`.
     fn softmax(&self, xs: &mut [f32], cols: usize, scale: f32);
+
+    /// Outputs of a panel of packed weights.
+    fn panel_width(&self) -> usize;
+
+    /// Some panels of a product.
+    ///
+    /// # Safety
+    /// - Nobody else reads or writes the columns of `product.out` that are theirs meanwhile.
+    #[allow(unsafe_code)]
+    unsafe fn multiply(&self, product: &Product<'_>, panels: Range<usize>);
 }
 
 /// The kernels of an instruction set, if this CPU and this build have it.

@@ -2,13 +2,29 @@
 //!
 //! `libm` and not the platform's functions, so that every platform computes the same.
 
+use std::ops::Range;
+
 use super::Kernels;
+use crate::kernels::gemm::{Panels, Product};
 use crate::kernels::{Activation, Norm};
 
 /// Needs nothing of the CPU.
 pub(super) struct Scalar;
 
+/// Outputs of a panel.
+const PANEL: usize = 16;
+
 impl Kernels for Scalar {
+    fn panel_width(&self) -> usize {
+        PANEL
+    }
+
+    #[allow(unsafe_code)]
+    unsafe fn multiply(&self, product: &Product<'_>, panels: Range<usize>) {
+        // SAFETY: the caller's.
+        unsafe { multiply(product, panels) };
+    }
+
     fn activate(&self, xs: &mut [f32], bias: Option<&[f32]>, activation: Activation) {
         if let Some(bias) = bias {
             for row in xs.chunks_exact_mut(bias.len()) {
@@ -54,6 +70,36 @@ impl Kernels for Scalar {
             for x in row {
                 *x = (f64::from(*x) / sum) as f32;
             }
+        }
+    }
+}
+
+/// The definition: one sum after the other.
+///
+/// # Safety
+/// - That of [`Kernels::multiply`].
+#[allow(unsafe_code)]
+unsafe fn multiply(product: &Product<'_>, panels: Range<usize>) {
+    let Panels { cells, outputs, depth, width } = product.weights;
+    for row in 0..product.rows {
+        let x = &product.cells[row * product.stride..][..depth];
+        for panel in panels.clone() {
+            let mut sums = [0.0; PANEL];
+            for (x, w) in x.iter().zip(cells[panel * depth * width..].chunks_exact(width)) {
+                for (sum, w) in sums.iter_mut().zip(w) {
+                    *sum += f32::from_bits(*x) * f32::from_bits(*w);
+                }
+            }
+            let column = panel * width;
+            let present = width.min(outputs - column);
+            if let Some((bias, activation)) = product.bias {
+                for (sum, bias) in sums.iter_mut().zip(&bias[column..]) {
+                    *sum = activate(*sum + bias, activation);
+                }
+            }
+            // SAFETY: the caller's.
+            let out = unsafe { product.out.row(row, product.column + column, present) };
+            out.copy_from_slice(&sums[..present]);
         }
     }
 }

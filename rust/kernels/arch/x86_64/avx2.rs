@@ -2,9 +2,11 @@
 
 #[allow(clippy::wildcard_imports, reason = "names of instructions")]
 use std::arch::x86_64::*;
+use std::ops::Range;
 
 use super::{kernels, operators};
 use crate::kernels::arch::Vector;
+use crate::kernels::gemm::{self, Micro, Product};
 use crate::kernels::{Activation, Norm, activation, norm, softmax};
 
 /// Exists only where the CPU has AVX2 and FMA.
@@ -18,7 +20,7 @@ impl Avx2 {
     }
 }
 
-kernels!(Avx2, F32x8, "avx2,fma");
+kernels!(Avx2, F32x8, "avx2,fma", panels of 2);
 
 /// Exists only where [`Avx2`] does.
 #[derive(Clone, Copy)]
@@ -128,6 +130,40 @@ impl Vector for F32x8 {
             let two = _mm_max_ps(four, _mm_movehl_ps(four, four));
             _mm_cvtss_f32(_mm_max_ss(two, _mm_movehdup_ps(two)))
         })
+    }
+}
+
+/// A cell is one f32.
+impl Micro for F32x8 {
+    type Isa = Avx2;
+    type Floats = Self;
+    type Cells = Self;
+
+    #[inline(always)]
+    unsafe fn load(_: Avx2, from: *const u32) -> Self {
+        // SAFETY: there is a token, and the caller says that the lanes can be read.
+        Self(unsafe { _mm256_loadu_ps(from.cast()) })
+    }
+
+    #[inline(always)]
+    unsafe fn spread(_: Avx2, from: *const u32) -> Self {
+        // SAFETY: there is a token, and the caller says that the cell can be read.
+        Self(unsafe { _mm256_set1_ps(from.cast::<f32>().read()) })
+    }
+
+    #[inline(always)]
+    fn add_product(self, x: Self, w: Self) -> Self {
+        x.mul_add(w, self)
+    }
+
+    #[inline(always)]
+    fn pause(self) -> Self {
+        self
+    }
+
+    #[inline(always)]
+    fn resume(lanes: Self) -> Self {
+        lanes
     }
 }
 

@@ -2,9 +2,11 @@
 
 #[allow(clippy::wildcard_imports, reason = "names of instructions")]
 use std::arch::x86_64::*;
+use std::ops::Range;
 
 use super::{kernels, operators};
 use crate::kernels::arch::Vector;
+use crate::kernels::gemm::{self, Micro, Product};
 use crate::kernels::{Activation, Norm, activation, norm, softmax};
 
 /// Exists only where the CPU has AVX-512F.
@@ -18,7 +20,7 @@ impl Avx512 {
     }
 }
 
-kernels!(Avx512, F32x16, "avx512f");
+kernels!(Avx512, F32x16, "avx512f", panels of 4);
 
 /// Exists only where [`Avx512`] does.
 #[derive(Clone, Copy)]
@@ -123,5 +125,39 @@ impl Vector for F32x16 {
     #[inline(always)]
     fn largest(self) -> f32 {
         avx512!(_mm512_reduce_max_ps(self.0))
+    }
+}
+
+/// A cell is one f32.
+impl Micro for F32x16 {
+    type Isa = Avx512;
+    type Floats = Self;
+    type Cells = Self;
+
+    #[inline(always)]
+    unsafe fn load(_: Avx512, from: *const u32) -> Self {
+        // SAFETY: there is a token, and the caller says that the lanes can be read.
+        Self(unsafe { _mm512_loadu_ps(from.cast()) })
+    }
+
+    #[inline(always)]
+    unsafe fn spread(_: Avx512, from: *const u32) -> Self {
+        // SAFETY: there is a token, and the caller says that the cell can be read.
+        Self(unsafe { _mm512_set1_ps(from.cast::<f32>().read()) })
+    }
+
+    #[inline(always)]
+    fn add_product(self, x: Self, w: Self) -> Self {
+        x.mul_add(w, self)
+    }
+
+    #[inline(always)]
+    fn pause(self) -> Self {
+        self
+    }
+
+    #[inline(always)]
+    fn resume(lanes: Self) -> Self {
+        lanes
     }
 }

@@ -29,7 +29,7 @@ macro_rules! operators {
 
 /// The entry points of an instruction set.
 macro_rules! kernels {
-    ($isa:ident, $vector:ident, $features:literal) => {
+    ($isa:ident, $vector:ident, $features:literal, panels of $vectors:literal) => {
         impl $crate::kernels::arch::Kernels for $isa {
             fn activate(&self, xs: &mut [f32], bias: Option<&[f32]>, activation: Activation) {
                 #[target_feature(enable = $features)]
@@ -65,6 +65,20 @@ macro_rules! kernels {
                 }
                 // SAFETY: a token exists only where its features were detected.
                 unsafe { run(*self, xs, cols, scale) }
+            }
+
+            fn panel_width(&self) -> usize {
+                <$vector as Vector>::LANES * $vectors
+            }
+
+            unsafe fn multiply(&self, product: &Product<'_>, panels: Range<usize>) {
+                #[target_feature(enable = $features)]
+                unsafe fn run(isa: $isa, product: &Product<'_>, panels: Range<usize>) {
+                    // SAFETY: the caller's.
+                    unsafe { gemm::multiply::<$vector, $vectors>(isa, product, panels) };
+                }
+                // SAFETY: a token exists only where its features were detected; the rest is the caller's.
+                unsafe { run(*self, product, panels) }
             }
         }
     };

@@ -1,0 +1,353 @@
+//! `y = x Wᵀ` with packed weights: blocking and packing once, for every type of number and every instruction set.
+//!
+//! Both operands are rows of *cells* of 32 bits: one f32, two bf16, or four int8. A cell of `x` is spread over a vector
+//! and multiplied with a vector of cells of `W`; what an instruction does with the two is all that differs.
+//!
+//! Every output is one chain of additions over `k`, from the first to the last, in one lane of one accumulator. That
+//! order does not depend on the number of rows, on the tile a row falls in, on the batch, or on the number of threads:
+//! a row has the same bits alone and among others. `k` is never split over threads.
+//!
+//! ```text
+//! W, packed: panels of PANEL outputs      one tile: ROWS x PANEL accumulators in registers
+//!   [ k=0: o0 o1 … o63 | k=1: o0 … ]        for k: load PANEL cells of W, spread ROWS cells of x, multiply-add
+//! ```
+
+use std::marker::PhantomData;
+use std::ops::Range;
+
+use super::arch::Vector;
+use super::{Activation, activation};
+
+/// Cells of `k` that are worked off at a time: with [`ROW_BYTES`] it keeps a panel's part (256 KiB with 64 outputs) and
+/// the rows' part in the second-level cache.
+const K_BLOCK: usize = 1024;
+/// Bytes of `x` that are worked off at a time.
+const ROW_BYTES: usize = 512 * 1024;
+
+/// A packed matrix as the product sees it.
+#[derive(Clone, Copy)]
+pub(super) struct Panels<'a> {
+    /// Panel after panel, each `depth` times `width` cells.
+    pub cells: &'a [u32],
+    /// Rows of the matrix; the last panel may have fewer than `width`.
+    pub outputs: usize,
+    /// Cells of a row.
+    pub depth: usize,
+    /// Outputs of a panel.
+    pub width: usize,
+}
+
+impl Panels<'_> {
+    /// How many there are.
+    pub(super) fn count(&self) -> usize {
+        self.outputs.div_ceil(self.width)
+    }
+}
+
+/// One product, ready to be shared out by panels.
+#[derive(Clone, Copy)]
+pub(super) struct Product<'a> {
+    /// Rows of `x`.
+    pub rows: usize,
+    /// `x`, rows of `stride` cells of which the first `weights.depth` count.
+    pub cells: &'a [u32],
+    pub stride: usize,
+    pub weights: Panels<'a>,
+    /// Added at the end, and the activation after it.
+    pub bias: Option<(&'a [f32], Activation)>,
+    pub out: Out<'a>,
+    /// Where in a row of `out` the first output goes.
+    pub column: usize,
+}
+
+/// Rows of f32 whose columns are written by several threads, each its own.
+#[derive(Clone, Copy)]
+pub(super) struct Out<'a> {
+    start: *mut f32,
+    rows: usize,
+    stride: usize,
+    _borrowed: PhantomData<&'a mut [f32]>,
+}
+
+#[allow(unsafe_code)]
+// SAFETY: it is a `&mut [f32]` that threads share column by column; `Out::row` says what keeps them apart.
+unsafe impl Send for Out<'_> {}
+#[allow(unsafe_code)]
+// SAFETY: as above.
+unsafe impl Sync for Out<'_> {}
+
+impl<'a> Out<'a> {
+    /// Rows of `stride`.
+    pub(super) fn new(values: &'a mut [f32], stride: usize) -> Self {
+        let rows = values.len().checked_div(stride).unwrap_or(0);
+        Self { start: values.as_mut_ptr(), rows, stride, _borrowed: PhantomData }
+    }
+
+    /// Its rows from `first` on.
+    pub(super) fn below(self, first: usize) -> Self {
+        debug_assert!(first <= self.rows);
+        Self { start: self.start.wrapping_add(first * self.stride), rows: self.rows - first, ..self }
+    }
+
+    /// `width` columns of a row.
+    ///
+    /// # Safety
+    /// - No other slice of these columns of this row is alive.
+    #[allow(unsafe_code)]
+    #[inline(always)]
+    pub(super) unsafe fn row(self, row: usize, column: usize, width: usize) -> &'a mut [f32] {
+        debug_assert!(row < self.rows && column + width <= self.stride);
+        // SAFETY: inside of the slice that `new` was given; that nobody else has it is the caller's word.
+        unsafe { std::slice::from_raw_parts_mut(self.start.add(row * self.stride + column), width) }
+    }
+}
+
+/// What an instruction set does with two vectors of cells.
+#[allow(unsafe_code)]
+pub(super) trait Micro: Copy {
+    /// The token that proves the instructions.
+    type Isa: Copy;
+    /// f32 vectors of the same number of lanes.
+    type Floats: Vector<Isa = Self::Isa>;
+    /// A vector of cells.
+    type Cells: Copy;
+
+    /// As many cells as there are lanes.
+    ///
+    /// # Safety
+    /// - They can be read.
+    unsafe fn load(isa: Self::Isa, from: *const u32) -> Self::Cells;
+
+    /// The cell in every lane.
+    ///
+    /// # Safety
+    /// - It can be read.
+    unsafe fn spread(isa: Self::Isa, from: *const u32) -> Self::Cells;
+
+    /// Adds the product of two vectors of cells.
+    fn add_product(self, x: Self::Cells, w: Self::Cells) -> Self;
+
+    /// The lanes as they are.
+    fn pause(self) -> Self::Floats;
+
+    /// The other way.
+    fn resume(lanes: Self::Floats) -> Self;
+}
+
+/// Rows of the tallest tile.
+const ROWS: usize = 6;
+/// Outputs of the widest panel.
+pub(super) const WIDEST: usize = 64;
+
+/// Computes `panels` of a product with tiles of `VECTORS` vectors side by side, which are a panel.
+///
+/// # Safety
+/// - That of [`Kernels::multiply`](super::arch::Kernels::multiply).
+#[allow(unsafe_code)]
+#[inline(always)]
+pub(super) unsafe fn multiply<M: Micro, const VECTORS: usize>(
+    isa: M::Isa,
+    product: &Product<'_>,
+    panels: Range<usize>,
+) {
+    let whole = product.weights.depth;
+    let steps = whole.div_ceil(K_BLOCK).max(1);
+    let depth = whole.div_ceil(steps).max(1);
+    let tall = (ROW_BYTES / (4 * depth)).max(ROWS) / ROWS * ROWS;
+    for top in (0..product.rows).step_by(tall) {
+        // Rows are shared out evenly over the tiles: 8 are 4 and 4, not 6 and 2.
+        let rows = tall.min(product.rows - top);
+        let tiles = rows.div_ceil(ROWS);
+        for step in 0..steps {
+            let k = step * depth..whole.min((step + 1) * depth);
+            for panel in panels.clone() {
+                for tile in 0..tiles {
+                    let rows = top + tile * rows / tiles..top + (tile + 1) * rows / tiles;
+                    let place =
+                        Place { panel, first: rows.start, k: k.clone(), starts: step == 0, ends: step + 1 == steps };
+                    // SAFETY: the caller's.
+                    unsafe {
+                        match rows.len() {
+                            1 => run::<M, 1, VECTORS>(isa, product, &place),
+                            2 => run::<M, 2, VECTORS>(isa, product, &place),
+                            3 => run::<M, 3, VECTORS>(isa, product, &place),
+                            4 => run::<M, 4, VECTORS>(isa, product, &place),
+                            5 => run::<M, 5, VECTORS>(isa, product, &place),
+                            _ => run::<M, ROWS, VECTORS>(isa, product, &place),
+                        }
+                    }
+                }
+            }
+        }
+    }
+}
+
+/// Where in the product a tile lies.
+struct Place {
+    panel: usize,
+    first: usize,
+    k: Range<usize>,
+    /// Whether `k` is the first part: nothing is there to go on with.
+    starts: bool,
+    /// Whether `k` is the last part: bias and activation follow.
+    ends: bool,
+}
+
+/// One tile of `COUNT` rows. Loops and no closures: a closure that is not inlined could not use the instructions.
+///
+/// # Safety
+/// - That of [`multiply`].
+#[allow(unsafe_code)]
+#[inline(always)]
+unsafe fn run<M: Micro, const COUNT: usize, const VECTORS: usize>(isa: M::Isa, product: &Product<'_>, place: &Place) {
+    let lanes = M::Floats::LANES;
+    let Panels { cells, outputs, depth, width } = product.weights;
+    assert!(width == lanes * VECTORS && width <= WIDEST);
+    let (column, k) = (place.panel * width, &place.k);
+    let present = width.min(outputs - column);
+    let panel = &cells[place.panel * depth * width..][k.start * width..k.end * width];
+    let mut rows: [&[u32]; COUNT] = [&[]; COUNT];
+    for (index, row) in rows.iter_mut().enumerate() {
+        *row = &product.cells[(place.first + index) * product.stride..][k.clone()];
+    }
+
+    // Results pass through memory here: loops over the accumulators have to be short enough to be unrolled, or the
+    // accumulators are on the stack and every step writes them.
+    let mut tile = [[0.0; WIDEST]; COUNT];
+    if !place.starts {
+        for (index, tile) in tile.iter_mut().enumerate() {
+            // SAFETY: the caller's; the slice is gone before the next one is made.
+            let out = unsafe { product.out.row(place.first + index, product.column + column, present) };
+            tile[..present].copy_from_slice(out);
+        }
+    }
+    let mut sums = [[M::resume(M::Floats::splat(isa, 0.0)); VECTORS]; COUNT];
+    for (sums, tile) in sums.iter_mut().zip(&tile) {
+        for (sum, lanes) in sums.iter_mut().zip(tile.chunks_exact(lanes)) {
+            *sum = M::resume(M::Floats::load(isa, lanes));
+        }
+    }
+
+    for k in 0..k.len() {
+        // SAFETY: the panel has `width` cells for each `k`.
+        let mut w = [unsafe { M::load(isa, panel.as_ptr().add(k * width)) }; VECTORS];
+        for (vector, w) in w.iter_mut().enumerate().skip(1) {
+            // SAFETY: as above.
+            *w = unsafe { M::load(isa, panel.as_ptr().add(k * width + vector * lanes)) };
+        }
+        for (row, sums) in rows.iter().zip(&mut sums) {
+            // SAFETY: every row has a cell for each `k`.
+            let x = unsafe { M::spread(isa, row.as_ptr().add(k)) };
+            for (sum, &w) in sums.iter_mut().zip(&w) {
+                *sum = sum.add_product(x, w);
+            }
+        }
+    }
+
+    for (sums, tile) in sums.iter().zip(&mut tile) {
+        for (sum, lanes) in sums.iter().zip(tile.chunks_exact_mut(lanes)) {
+            sum.pause().store(lanes);
+        }
+    }
+    for (index, tile) in tile.iter().enumerate() {
+        // SAFETY: as above.
+        let out = unsafe { product.out.row(place.first + index, product.column + column, present) };
+        out.copy_from_slice(&tile[..present]);
+        if place.ends
+            && let Some((bias, function)) = product.bias
+        {
+            activation::activate::<M::Floats>(isa, out, Some(&bias[column..column + present]), function);
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use proptest::prelude::*;
+
+    use super::*;
+    use crate::kernels::Packed;
+    use crate::kernels::arch::{Kernels, twins};
+
+    /// Numbers of either sign, no two rows alike.
+    fn numbers(seed: usize, count: usize) -> Vec<f32> {
+        (0..count).map(|at| ((at * 7_919 + seed * 104_729) % 10_007) as f32 / 5_003.5 - 1.0).collect()
+    }
+
+    /// `x Wᵀ + b` by one instruction set; `x` starts `shift` elements into its buffer.
+    fn product(kernels: &'static dyn Kernels, xs: &[f32], w: &[f32], inputs: usize, shift: usize) -> Vec<f32> {
+        let (rows, outputs) = (xs.len() / inputs, w.len() / inputs);
+        let fill = |row: usize, values: &mut [f32]| {
+            values.copy_from_slice(&w[row * inputs..][..inputs]);
+            Ok::<_, ()>(())
+        };
+        let packed = Packed::pack_for(kernels, outputs, inputs, fill).unwrap();
+        let bias = numbers(5, outputs);
+        let xs = [&vec![f32::NAN; shift], xs].concat();
+        // A column on either side, which must stay as it is.
+        let mut out = vec![7.5; rows * (outputs + 2)];
+        let product = Product {
+            rows,
+            cells: &bytemuck::cast_slice(&xs)[shift..],
+            stride: inputs,
+            weights: packed.panels(),
+            bias: Some((&bias, Activation::Linear)),
+            out: Out::new(&mut out, outputs + 2),
+            column: 1,
+        };
+        #[allow(unsafe_code)]
+        // SAFETY: there is no other thread.
+        unsafe {
+            kernels.multiply(&product, 0..packed.panels().count());
+        }
+        for row in out.chunks(outputs + 2) {
+            assert!(row[0] == 7.5 && row[outputs + 1] == 7.5, "wrote beside its columns");
+        }
+        out.chunks(outputs + 2).flat_map(|row| row[1..=outputs].to_vec()).collect()
+    }
+
+    fn check(rows: usize, inputs: usize, outputs: usize, shift: usize) {
+        let (xs, w) = (numbers(1, rows * inputs), numbers(2, outputs * inputs));
+        let bias = numbers(5, outputs);
+        let (twin, others) = twins();
+        for (name, kernels) in others.into_iter().map(|(isa, kernels)| (isa.name(), kernels)).chain([("twin", twin)]) {
+            let got = product(kernels, &xs, &w, inputs, shift);
+            for row in 0..rows {
+                let x = &xs[row * inputs..][..inputs];
+                for output in 0..outputs {
+                    let terms = x.iter().zip(&w[output * inputs..]).map(|(x, w)| f64::from(*x) * f64::from(*w));
+                    let exact = terms.sum::<f64>() + f64::from(bias[output]);
+                    let got = f64::from(got[row * outputs + output]);
+                    assert!((got - exact).abs() < 1e-6 * (inputs + 1) as f64, "{name}: {got}, not {exact}");
+                }
+                let alone = product(kernels, x, &w, inputs, 0);
+                assert_eq!(alone[..], got[row * outputs..][..outputs], "{name}: row {row} alone has other bits");
+            }
+        }
+    }
+
+    proptest! {
+        #![proptest_config(ProptestConfig::with_cases(48))]
+
+        #[test]
+        fn every_instruction_set_gives_the_product(
+            rows in 1_usize..20, inputs in 1_usize..70, outputs in 1_usize..140, shift in 0_usize..17,
+        ) {
+            check(rows, inputs, outputs, shift);
+        }
+    }
+
+    #[test]
+    fn blocks_of_k_and_of_rows_change_nothing() {
+        check(7, 2 * K_BLOCK + 5, 66, 1);
+        check(ROW_BYTES / 4 / 1_000 + 9, 1_000, 3, 0);
+    }
+
+    #[test]
+    fn nothing_is_fine() {
+        let (twin, others) = twins();
+        for kernels in others.into_iter().map(|(_, kernels)| kernels).chain([twin]) {
+            assert!(product(kernels, &[], &[1.0, 2.0], 2, 0).is_empty());
+        }
+    }
+}
