@@ -21,7 +21,7 @@ fn main() {
     let threads = std::env::args().find_map(|argument| argument.parse().ok()).or(NonZeroUsize::new(1));
     println!("{}, {} threads", Isa::current(), threads.unwrap());
     let pool = Pool::new(threads);
-    pool.run(None, || run(smoke), || ()).unwrap();
+    pool.run(None, &mut || false, |_| run(smoke)).unwrap();
 }
 
 fn run(smoke: bool) {

@@ -6,7 +6,6 @@
 
 use std::num::NonZeroUsize;
 use std::path::Path;
-use std::sync::atomic::AtomicBool;
 use std::time::Instant;
 
 use candlewick::config::{Config, Task};
@@ -39,11 +38,10 @@ fn main() {
     let forward = || {
         let encoded = encode();
         let batch = Batch::new(&[&encoded.windows[0]], model.limits().segments);
-        let cancel = AtomicBool::new(false);
-        let context = Context { bounds: &batch.bounds, cancel: &cancel };
+        let context = Context { bounds: &batch.bounds, cancelled: &|| false };
         median(rounds, || model.forward(&batch, &context).unwrap())
     };
-    let forward = pool.run(None, forward, || ()).unwrap();
+    let forward = pool.run(None, &mut || false, |_| forward()).unwrap();
     let options = LoadOptions { threads: NonZeroUsize::new(1), ..Default::default() };
     let pipeline = TokenClassificationPipeline::load(&folder, &options).unwrap();
     let options = TokenClassificationOptions::default();
@@ -61,7 +59,7 @@ fn main() {
         Encoding { ids, type_ids, ..Encoding::default() }
     });
     let batch = Batch::new(&[&first, &second], model.limits().segments);
-    let context = Context { bounds: &batch.bounds, cancel: &AtomicBool::new(false) };
+    let context = Context { bounds: &batch.bounds, cancelled: &|| false };
     let values = model.forward(&batch, &context).unwrap().flatten_all().unwrap().to_vec1().unwrap();
     let logits = Logits { values, columns: labels };
     for strategy in AggregationStrategy::NAMES {

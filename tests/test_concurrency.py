@@ -226,7 +226,8 @@ def test_threads_end_with_their_pipeline() -> None:
             time.sleep(0.01)
         print(most - before, threads() - before)
     """)
-    assert done.stdout.split() == ["3", "0"], done.stdout + done.stderr
+    # The caller is one of its three.
+    assert done.stdout.split() == ["2", "0"], done.stdout + done.stderr
 
 
 def test_memory_does_not_grow_with_calls(tiny: Tokens) -> None:

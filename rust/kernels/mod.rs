@@ -1,16 +1,14 @@
 //! Slices in, slices out: the arithmetic between the matrix products, vectorised, in place.
 //!
-//! These are the safe functions: they check lengths, share rows out over the threads of the rayon pool they are called
-//! in, and call the kernels of the instruction set that [`isa`] decided on. A row's result depends on that row alone:
+//! These are the safe functions: they check lengths, share rows out over the threads of the [`Pool`] they run in, and call the kernels of the instruction set that [`isa`] decided on. A row's result depends on that row alone:
 //! neither other rows, nor the number of threads, nor where in memory it lies changes a bit of it. Between instruction
 //! sets the last bits differ.
 #![allow(clippy::inline_always, reason = "a kernel may use an instruction set only where it is inlined (arch/x86_64)")]
 #![cfg_attr(not(target_arch = "x86_64"), allow(dead_code, reason = "elsewhere the plain twins are all there is"))]
 
-use rayon::prelude::*;
+use std::sync::Mutex;
 
 use gemm::{Out, Product};
-use pool::{parallel, threads};
 
 mod activation;
 mod arch;
@@ -21,13 +19,14 @@ mod norm;
 mod packed;
 mod pool;
 mod softmax;
+mod team;
 
 pub use activation::Activation;
 pub use attention::attention;
 pub use isa::{Isa, IsaError};
 pub use norm::Norm;
 pub use packed::Packed;
-pub use pool::{Pool, PoolError};
+pub use pool::{Pool, PoolError, map, parallel, threads};
 
 /// `y = activation(x Wᵀ + bias)`: `xs [rows, inputs]` to `ys [rows, outputs]`; without a bias, the product alone.
 ///
@@ -152,7 +151,12 @@ fn share(xs: &mut [f32], width: usize, kernel: impl Fn(usize, &mut [f32]) + Sync
         return kernel(0, xs);
     }
     let run = (xs.len() / width).div_ceil(parts) * width;
-    xs.par_chunks_mut(run).enumerate().for_each(|(index, rows)| kernel(index * run, rows));
+    let runs: Vec<_> = xs.chunks_mut(run).map(Mutex::new).collect();
+    parallel(runs.len(), |index| {
+        if let Ok(mut rows) = runs[index].lock() {
+            kernel(index * run, &mut rows);
+        }
+    });
 }
 
 #[cfg(test)]
@@ -187,8 +191,8 @@ mod tests {
     fn any_number_of_threads_gives_the_same_bits() {
         let xs = numbers(96 * 4 * GRAIN.div_ceil(96));
         let [one, two, three] = [1, 2, 3].map(|threads| {
-            let pool = rayon::ThreadPoolBuilder::new().num_threads(threads).build().unwrap();
-            pool.install(|| results(&xs))
+            let pool = Pool::new(std::num::NonZeroUsize::new(threads));
+            pool.run(None, &mut || false, |_| results(&xs)).unwrap()
         });
         assert!(one == two && two == three);
     }

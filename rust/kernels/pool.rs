@@ -1,30 +1,38 @@
-//! The worker threads of a pipeline.
+//! Who computes: a budget of threads for each pipeline.
 //!
-//! Each pipeline owns its threads: nothing runs in rayon's global pool, so two pipelines, or another library that uses
-//! rayon, do not take each other's budget. Threads do not survive `fork`; a child builds its own at the first call.
+//! A computation runs on the thread that asked for it, with the helpers of a [`Team`] as long as it is the only one. Of
+//! several at once each has its own thread and no helper, which serves more of them in the same time; when there are as
+//! many as the budget has threads, the next one waits. Nothing runs in a pool of the whole process, so two pipelines, or
+//! another library, do not take each other's budget. Threads do not survive `fork`; a child builds its own at the first
+//! call.
 
 use std::any::Any;
+use std::cell::RefCell;
 use std::num::NonZeroUsize;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::atomic::{AtomicUsize, Ordering};
-use std::sync::{Arc, mpsc};
+use std::sync::{Arc, Condvar, Mutex, PoisonError};
 use std::time::Duration;
 
 use arc_swap::ArcSwap;
 
-/// How often a caller that waits for its result looks up (for Ctrl-C).
+use super::team::Team;
+
+/// How often a caller that waits for its turn looks up (for Ctrl-C).
 const LOOK_UP: Duration = Duration::from_millis(20);
 
-/// Why a computation in the pool gave no result.
+/// Why a computation gave no result.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum PoolError {
     /// The operating system gave no threads.
     Threads(String),
     /// The computation panicked.
     Panic(String),
+    /// The caller wanted to stop before its turn came.
+    Stopped,
 }
 
-/// Worker threads by budget, built when first asked for.
+/// Threads by budget, started when first asked for.
 #[derive(Debug)]
 pub struct Pool {
     default: NonZeroUsize,
@@ -35,7 +43,16 @@ pub struct Pool {
 struct Crew {
     pid: u32,
     threads: NonZeroUsize,
-    pool: rayon::ThreadPool,
+    team: Team,
+    /// Computations that run.
+    running: AtomicUsize,
+    turn: Mutex<()>,
+    free: Condvar,
+}
+
+thread_local! {
+    /// Whose computation runs on this thread.
+    static CREW: RefCell<Option<Arc<Crew>>> = const { RefCell::new(None) };
 }
 
 impl Pool {
@@ -51,34 +68,21 @@ impl Pool {
         self.default
     }
 
-    /// Runs `work` on `budget` threads and waits for it; `watch` is called on the caller's thread every 20 ms
-    /// meanwhile.
+    /// Runs `work` on this thread and up to `budget - 1` others; `stop` is asked every 20 ms while it waits for its
+    /// turn.
     ///
     /// # Errors
-    /// [`PoolError`] when the threads could not be made or `work` panicked; the pool stays usable.
-    pub fn run<R: Send>(
+    /// [`PoolError`] when the threads could not be made, `stop` said so, or `work` panicked; the pool stays usable.
+    pub fn run<R>(
         &self,
         budget: Option<NonZeroUsize>,
-        work: impl FnOnce() -> R + Send,
-        mut watch: impl FnMut(),
+        stop: &mut dyn FnMut() -> bool,
+        work: impl FnOnce(&mut dyn FnMut() -> bool) -> R,
     ) -> Result<R, PoolError> {
         let crew = self.crew(budget.unwrap_or(self.default))?;
-        let (done, result) = mpsc::sync_channel(1);
-        crew.pool.in_place_scope(|scope| {
-            scope.spawn(move |_| {
-                // The receiver outlives the scope, so sending can't fail.
-                let _ = done.send(catch_unwind(AssertUnwindSafe(work)));
-            });
-            loop {
-                match result.recv_timeout(LOOK_UP) {
-                    Ok(result) => return result.map_err(|panic| PoolError::Panic(message(&*panic))),
-                    Err(mpsc::RecvTimeoutError::Timeout) => watch(),
-                    Err(mpsc::RecvTimeoutError::Disconnected) => {
-                        return Err(PoolError::Panic("a worker thread ended".to_owned()));
-                    }
-                }
-            }
-        })
+        crew.enter(stop)?;
+        let _left_at_the_end = Entered { before: CREW.replace(Some(Arc::clone(&crew))), crew };
+        catch_unwind(AssertUnwindSafe(|| work(stop))).map_err(|panic| PoolError::Panic(message(&*panic)))
     }
 
     /// The crew of this process for a budget.
@@ -88,12 +92,9 @@ impl Pool {
         if let Some(crew) = self.crews.load().iter().find(mine) {
             return Ok(Arc::clone(crew));
         }
-        let pool = rayon::ThreadPoolBuilder::new()
-            .num_threads(threads.get())
-            .thread_name(|index| format!("candlewick-{index}"))
-            .build()
-            .map_err(|error| PoolError::Threads(error.to_string()))?;
-        let crew = Arc::new(Crew { pid, threads, pool });
+        let team = Team::new(threads.get() - 1).map_err(|error| PoolError::Threads(error.to_string()))?;
+        let (running, turn, free) = (AtomicUsize::new(0), Mutex::new(()), Condvar::new());
+        let crew = Arc::new(Crew { pid, threads, team, running, turn, free });
         let previous = self.crews.rcu(|crews| {
             let mut crews: Vec<_> = crews.iter().filter(|crew| crew.pid == pid).cloned().collect();
             crews.push(Arc::clone(&crew));
@@ -117,33 +118,70 @@ impl Drop for Pool {
     }
 }
 
-/// Threads that the current computation may use.
-pub(super) fn threads() -> usize {
-    rayon::current_num_threads()
+impl Crew {
+    /// Waits for a turn.
+    fn enter(&self, stop: &mut dyn FnMut() -> bool) -> Result<(), PoolError> {
+        let mut turn = self.turn.lock().unwrap_or_else(PoisonError::into_inner);
+        while self.running.load(Ordering::Relaxed) >= self.threads.get() {
+            let (held, waited) = self.free.wait_timeout(turn, LOOK_UP).unwrap_or_else(PoisonError::into_inner);
+            drop(held);
+            if waited.timed_out() && stop() {
+                return Err(PoolError::Stopped);
+            }
+            turn = self.turn.lock().unwrap_or_else(PoisonError::into_inner);
+        }
+        self.running.fetch_add(1, Ordering::Relaxed);
+        Ok(())
+    }
 }
 
-/// Calls `work` with every number below `count`, on as many threads as the current computation has.
-pub(super) fn parallel(count: usize, work: impl Fn(usize) + Sync) {
-    let helpers = threads().min(count);
-    if helpers <= 1 {
+/// A computation that runs.
+struct Entered {
+    crew: Arc<Crew>,
+    before: Option<Arc<Crew>>,
+}
+
+impl Drop for Entered {
+    fn drop(&mut self) {
+        CREW.set(self.before.take());
+        let _turn = self.crew.turn.lock().unwrap_or_else(PoisonError::into_inner);
+        self.crew.running.fetch_sub(1, Ordering::Relaxed);
+        self.crew.free.notify_one();
+    }
+}
+
+/// Threads that the computation on this thread may use now.
+pub fn threads() -> usize {
+    CREW.with_borrow(|crew| match crew {
+        Some(crew) if crew.running.load(Ordering::Relaxed) <= 1 => crew.team.helpers() + 1,
+        _ => 1,
+    })
+}
+
+/// Calls `work` with every number below `count`, on as many threads as there are for it.
+pub fn parallel(count: usize, work: impl Fn(usize) + Sync) {
+    if count <= 1 || threads() == 1 {
         return (0..count).for_each(work);
     }
-    let next = AtomicUsize::new(0);
-    let run = || {
-        loop {
-            let index = next.fetch_add(1, Ordering::Relaxed);
-            if index >= count {
-                return;
-            }
-            work(index);
-        }
-    };
-    rayon::scope(|scope| {
-        for _ in 1..helpers {
-            scope.spawn(|_| run());
-        }
-        run();
+    let crew = CREW.with_borrow(Clone::clone);
+    match crew {
+        Some(crew) => crew.team.run(count, &work),
+        None => (0..count).for_each(work),
+    }
+}
+
+/// `work` of every number below `count`, in their order.
+pub fn map<R: Send>(count: usize, work: impl Fn(usize) -> R + Sync) -> Vec<R> {
+    if count <= 1 || threads() == 1 {
+        return (0..count).map(work).collect();
+    }
+    let results: Vec<Mutex<Option<R>>> = (0..count).map(|_| Mutex::new(None)).collect();
+    parallel(count, |index| {
+        let result = work(index);
+        *results[index].lock().unwrap_or_else(PoisonError::into_inner) = Some(result);
     });
+    let result = |slot: Mutex<Option<R>>| slot.into_inner().unwrap_or_else(PoisonError::into_inner);
+    results.into_iter().filter_map(result).collect()
 }
 
 fn message(panic: &(dyn Any + Send)) -> String {
@@ -155,41 +193,66 @@ fn message(panic: &(dyn Any + Send)) -> String {
 mod tests {
     use super::*;
 
-    fn one() -> Option<NonZeroUsize> {
-        NonZeroUsize::new(1)
+    fn budget(threads: usize) -> Option<NonZeroUsize> {
+        NonZeroUsize::new(threads)
+    }
+
+    fn run<R>(pool: &Pool, threads: Option<NonZeroUsize>, work: impl FnOnce() -> R) -> Result<R, PoolError> {
+        pool.run(threads, &mut || false, |_| work())
     }
 
     #[test]
-    fn work_runs_on_as_many_threads_as_the_call_allows() {
-        let pool = Pool::new(NonZeroUsize::new(3));
-        assert_eq!(pool.run(None, rayon::current_num_threads, || ()), Ok(3));
-        assert_eq!(pool.run(one(), rayon::current_num_threads, || ()), Ok(1));
+    fn work_has_as_many_threads_as_the_call_allows() {
+        let pool = Pool::new(budget(3));
+        assert_eq!(run(&pool, None, threads), Ok(3));
+        assert_eq!(run(&pool, budget(1), threads), Ok(1));
+        assert_eq!(run(&pool, budget(5), threads), Ok(5));
+        assert_eq!(threads(), 1);
+    }
+
+    #[test]
+    fn results_keep_their_order() {
+        let pool = Pool::new(budget(3));
+        let squares = run(&pool, None, || map(100, |index| index * index)).unwrap();
+        assert_eq!(squares, (0..100).map(|index| index * index).collect::<Vec<_>>());
     }
 
     #[test]
     fn a_panic_is_an_error_and_the_pool_goes_on() {
-        let pool = Pool::new(one());
-        let result = pool.run(None, || -> () { panic!("row {}", 7) }, || ());
-        assert_eq!(result, Err(PoolError::Panic("row 7".to_owned())));
-        assert_eq!(pool.run(None, || 1, || ()), Ok(1));
+        let pool = Pool::new(budget(2));
+        let result = run(&pool, None, || parallel(9, |row| assert_ne!(row, 7, "row {row}")));
+        assert!(matches!(result, Err(PoolError::Panic(message)) if message.contains("row 7")));
+        assert_eq!(run(&pool, None, || 1), Ok(1));
     }
 
     #[test]
-    fn the_caller_looks_up_while_it_waits() {
-        let mut looks = 0;
-        let pool = Pool::new(one());
-        pool.run(None, || std::thread::sleep(5 * LOOK_UP), || looks += 1).unwrap();
-        assert!(looks >= 2, "{looks}");
-    }
-
-    #[test]
-    fn many_callers_share_one_crew() {
-        let pool = Pool::new(NonZeroUsize::new(2));
+    fn of_several_callers_none_has_helpers_and_no_more_run_than_the_budget_has_threads() {
+        let pool = Pool::new(budget(2));
+        let (inside, most) = (AtomicUsize::new(0), AtomicUsize::new(0));
         std::thread::scope(|scope| {
-            for caller in 0..8 {
-                let pool = &pool;
-                scope.spawn(move || assert_eq!(pool.run(None, move || caller * caller, || ()), Ok(caller * caller)));
+            for _ in 0..8 {
+                scope.spawn(|| {
+                    run(&pool, None, || {
+                        let now = inside.fetch_add(1, Ordering::SeqCst) + 1;
+                        most.fetch_max(now, Ordering::SeqCst);
+                        std::thread::sleep(Duration::from_millis(5));
+                        let alone = threads() == 2;
+                        assert!(alone || inside.load(Ordering::SeqCst) <= 2);
+                        inside.fetch_sub(1, Ordering::SeqCst);
+                    })
+                    .unwrap();
+                });
             }
         });
+        assert_eq!(most.into_inner(), 2);
+    }
+
+    #[test]
+    fn who_waits_for_a_turn_can_give_up() {
+        let pool = Pool::new(budget(1));
+        let stopped = run(&pool, None, || {
+            std::thread::scope(|scope| scope.spawn(|| pool.run(None, &mut || true, |_| ())).join().unwrap())
+        });
+        assert_eq!(stopped, Ok(Err(PoolError::Stopped)));
     }
 }

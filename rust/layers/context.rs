@@ -1,17 +1,15 @@
 //! What every forward is told about the batch it runs in.
 
-use std::sync::atomic::{AtomicBool, Ordering};
-
 use crate::error::{Error, Result};
 use crate::types::Bounds;
 
 /// Built once per batch and handed to every brick.
-#[derive(Debug, Clone, Copy)]
+#[derive(Clone, Copy)]
 pub struct Context<'a> {
     /// Which rows belong to which sequence.
     pub bounds: &'a Bounds,
-    /// Set by a caller that no longer wants the result.
-    pub cancel: &'a AtomicBool,
+    /// Says whether the caller no longer wants the result.
+    pub cancelled: &'a dyn Fn() -> bool,
 }
 
 impl Context<'_> {
@@ -20,6 +18,6 @@ impl Context<'_> {
     /// # Errors
     /// [`Error::Interrupted`] once the caller has cancelled.
     pub fn check(&self) -> Result<()> {
-        if self.cancel.load(Ordering::Relaxed) { Err(Error::Interrupted) } else { Ok(()) }
+        if (self.cancelled)() { Err(Error::Interrupted) } else { Ok(()) }
     }
 }

@@ -1,7 +1,6 @@
 //! The sum of a token's word, segment and position rows, normalized, and projected where its width differs.
 
 use candle_core::{Device, Tensor};
-use rayon::prelude::*;
 
 use super::context::Context;
 use super::linear::Linear;
@@ -105,19 +104,16 @@ impl Embeddings {
         let width = self.word.width();
         let positions: Vec<u32> = context.bounds.rows().flat_map(|rows| self.positions.of(&batch.ids[rows])).collect();
         let mut values = vec![0.0; batch.ids.len() * width];
-        values.par_chunks_mut(width).enumerate().try_for_each_init(
-            || vec![0.0; width],
-            |row, (token, out)| {
-                self.word.read(batch.ids[token], out)?;
-                if let Some(segment) = &self.segment {
-                    segment.read(batch.type_ids[token], row)?;
-                    add(out, row);
-                }
-                self.position.read(positions[token], row)?;
-                add(out, row);
-                Ok::<_, crate::Error>(())
-            },
-        )?;
+        let mut row = vec![0.0; width];
+        for (token, out) in values.chunks_exact_mut(width).enumerate() {
+            self.word.read(batch.ids[token], out)?;
+            if let Some(segment) = &self.segment {
+                segment.read(batch.type_ids[token], &mut row)?;
+                add(out, &row);
+            }
+            self.position.read(positions[token], &mut row)?;
+            add(out, &row);
+        }
         let xs = Tensor::from_vec(values, (batch.ids.len(), width), &Device::Cpu)?;
         self.norm.forward(&xs)?;
         match &self.projection {

@@ -39,8 +39,6 @@ impl FeedForward {
 
 #[cfg(test)]
 mod tests {
-    use std::sync::atomic::AtomicBool;
-
     use candle_core::Module;
 
     use super::super::fixtures::{assert_close, linear, norm, tensor};
@@ -56,9 +54,9 @@ mod tests {
             down: linear(3, hidden, inner),
             norm: norm(5, hidden),
         };
-        let (bounds, cancel) = (Bounds::from_lengths([6, 2]), AtomicBool::new(false));
+        let bounds = Bounds::from_lengths([6, 2]);
         let xs = tensor(9, bounds.tokens(), hidden);
-        let ys = block.forward(&xs, &Context { bounds: &bounds, cancel: &cancel }).unwrap();
+        let ys = block.forward(&xs, &Context { bounds: &bounds, cancelled: &|| false }).unwrap();
         let inner = block.up.candle_form().forward(&xs).unwrap().gelu_erf().unwrap();
         let sum = (block.down.candle_form().forward(&inner).unwrap() + &xs).unwrap();
         assert_close(&ys, &block.norm.candle_form().forward(&sum).unwrap(), 1e-5);

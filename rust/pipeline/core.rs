@@ -3,7 +3,7 @@
 use std::num::NonZeroUsize;
 use std::ops::Range;
 use std::path::Path;
-use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
+use std::sync::atomic::{AtomicUsize, Ordering};
 
 use super::LoadOptions;
 use crate::config::{Config, Task};
@@ -75,9 +75,9 @@ impl Core {
     }
 
     /// Tokens to logits, one per sequence.
-    pub(super) fn forward(&self, sequences: &[&Encoding], cancel: &AtomicBool) -> Result<Vec<Logits>> {
+    pub(super) fn forward(&self, sequences: &[&Encoding], cancelled: &dyn Fn() -> bool) -> Result<Vec<Logits>> {
         let batch = Batch::new(sequences, self.model.limits().segments);
-        let context = Context { bounds: &batch.bounds, cancel };
+        let context = Context { bounds: &batch.bounds, cancelled };
         let logits = self.model.forward(&batch, &context)?; // (tokens or sequences, labels)
         let (rows, columns) = logits.dims2()?;
         let values = logits.flatten_all()?.to_vec1::<f32>()?;
@@ -102,6 +102,7 @@ impl From<PoolError> for Error {
     fn from(error: PoolError) -> Self {
         match error {
             PoolError::Threads(message) => Self::Backend(format!("no threads: {message}")),
+            PoolError::Stopped => Self::Interrupted,
             PoolError::Panic(message) => Self::Backend(format!("internal error: {message}")),
         }
     }

@@ -1,16 +1,15 @@
 //! A call at work: inputs are encoded in groups, windows computed in batches, answers given out as they finish.
 
+use std::cell::RefCell;
 use std::collections::VecDeque;
-use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, Ordering};
-
-use rayon::prelude::*;
+use std::sync::{Arc, Mutex};
 
 use super::Answer;
 use super::core::Core;
 use super::task::Task;
 use crate::batch;
 use crate::error::{Error, Result};
+use crate::kernels;
 use crate::tokenizer::Fit;
 use crate::types::{Encoded, Input, Logits};
 
@@ -30,7 +29,6 @@ pub struct Stream<T: Task> {
     next: usize,
     group: Group,
     ready: VecDeque<(usize, Answer<T::Output>)>,
-    cancel: Arc<AtomicBool>,
 }
 
 /// Encoded inputs whose answers are not all known.
@@ -58,8 +56,8 @@ impl<T: Task> Stream<T> {
         for (index, input) in inputs.iter().enumerate() {
             T::check(index, input)?;
         }
-        let (next, group, ready, cancel) = (0, Group::default(), VecDeque::new(), Arc::default());
-        Ok(Self { core, inputs, options, fit, next, group, ready, cancel })
+        let (next, group, ready) = (0, Group::default(), VecDeque::new());
+        Ok(Self { core, inputs, options, fit, next, group, ready })
     }
 
     /// The next answer. While it is computed, `watch` is called on this thread every 20 ms; once it says true, the
@@ -94,23 +92,21 @@ impl<T: Task> Stream<T> {
     }
 
     fn advance_in_pool(&mut self, watch: &mut dyn FnMut() -> bool) -> Result<()> {
-        let (core, cancel) = (Arc::clone(&self.core), Arc::clone(&self.cancel));
-        let mut look = || {
-            if watch() {
-                cancel.store(true, Ordering::Relaxed);
-            }
-        };
-        look();
-        core.pool.run(T::run_options(&self.options).threads, || self.advance(), look)?
+        let core = Arc::clone(&self.core);
+        core.pool.run(T::run_options(&self.options).threads, watch, |watch| self.advance(&RefCell::new(watch)))?
     }
 
     /// Encodes a group if there is none, computes one batch of it and decodes what that completes.
-    fn advance(&mut self) -> Result<()> {
+    fn advance(&mut self, watch: &RefCell<&mut dyn FnMut() -> bool>) -> Result<()> {
+        let cancelled = || watch.borrow_mut()();
+        if cancelled() {
+            return Err(Error::Interrupted);
+        }
         if self.group.batches.is_empty() {
             self.group = self.encode_group()?;
         }
         let mut touched = match self.group.batches.pop_front() {
-            Some(batch) => self.forward(&batch)?,
+            Some(batch) => self.forward(&batch, &cancelled)?,
             None => Vec::new(),
         };
         if self.group.batches.is_empty() {
@@ -120,20 +116,21 @@ impl<T: Task> Stream<T> {
         touched.sort_unstable();
         touched.dedup();
         let group = &mut self.group;
-        let complete: Vec<(usize, Item)> = touched
+        let complete: Vec<Mutex<Option<(usize, Item)>>> = touched
             .into_iter()
             .filter_map(|index| {
                 let item = group.items[index].take_if(|item| item.logits.iter().all(Option::is_some))?;
-                Some((group.first + index, item))
+                Some(Mutex::new(Some((group.first + index, item))))
             })
             .collect();
         let (core, options) = (&self.core, &self.options);
-        let decode = |(index, item): (usize, Item)| {
+        let decode = |at: usize| {
+            let (index, item) = complete[at].lock().ok()?.take()?;
             let cut = item.encoded.cut;
             let logits = item.logits.into_iter().flatten().collect();
-            (index, Answer { output: T::decode(core, item.encoded, logits, options), cut })
+            Some((index, Answer { output: T::decode(core, item.encoded, logits, options), cut }))
         };
-        self.ready.extend(complete.into_par_iter().map(decode).collect::<Vec<_>>());
+        self.ready.extend(kernels::map(complete.len(), decode).into_iter().flatten());
         Ok(())
     }
 
@@ -147,14 +144,9 @@ impl<T: Task> Stream<T> {
         };
         let count = self.inputs[first..].iter().take_while(fits).count();
         self.next = first + count;
-        let encode = |(offset, input): (usize, &Input)| {
-            if self.cancel.load(Ordering::Relaxed) {
-                return Err(Error::Interrupted);
-            }
-            self.core.encode(first + offset, input, self.fit)
-        };
+        let (core, inputs, fit) = (&self.core, &self.inputs, self.fit);
         // In order, so that the error of the first bad input is the one that is told.
-        let encoded: Vec<Result<Encoded>> = self.inputs[first..self.next].par_iter().enumerate().map(encode).collect();
+        let encoded = kernels::map(count, |offset| core.encode(first + offset, &inputs[first + offset], fit));
         let labels = self.core.config.labels.len();
         let item = |encoded: Encoded| {
             let no_rows = |len| (len == 0).then(|| Logits { values: Vec::new(), columns: labels });
@@ -176,14 +168,14 @@ impl<T: Task> Stream<T> {
     }
 
     /// Computes one batch; says which items it belonged to.
-    fn forward(&mut self, batch: &[usize]) -> Result<Vec<usize>> {
+    fn forward(&mut self, batch: &[usize], cancelled: &dyn Fn() -> bool) -> Result<Vec<usize>> {
         let group = &mut self.group;
         let places: Vec<(usize, usize)> = batch.iter().map(|&sequence| group.sequences[sequence]).collect();
         let encodings: Vec<_> = places
             .iter()
             .filter_map(|&(item, window)| Some(&group.items[item].as_ref()?.encoded.windows[window]))
             .collect();
-        let logits = self.core.forward(&encodings, &self.cancel)?;
+        let logits = self.core.forward(&encodings, cancelled)?;
         for (&(item, window), logits) in places.iter().zip(logits) {
             if let Some(item) = &mut group.items[item] {
                 item.logits[window] = Some(logits);

@@ -18,12 +18,16 @@ pub(super) fn detached<R: Send>(
 ) -> PyResult<R> {
     let mut raised = None;
     let result = py.detach(|| {
-        let mut last = Instant::now();
+        let (mut last, mut hears) = (Instant::now(), true);
         work(&mut || {
-            // Rarely: taking the GIL back can mean waiting for other Python threads.
-            if raised.is_none() && last.elapsed() >= LOOK {
-                let look = |py: Python<'_>| py.check_signals();
-                raised = Python::attach(look).err();
+            // Rarely: taking the GIL back can mean waiting for other Python threads. Only the main thread hears signals.
+            if raised.is_none() && hears && last.elapsed() >= LOOK {
+                // A signal handler may raise at either step.
+                let look = |py: Python<'_>| py.check_signals().and_then(|()| in_main_thread(py));
+                match Python::attach(look) {
+                    Ok(main) => hears = main,
+                    Err(exception) => raised = Some(exception),
+                }
                 last = Instant::now();
             }
             raised.is_some()
@@ -33,6 +37,11 @@ pub(super) fn detached<R: Send>(
         Some(exception) => Err(exception),
         None => result.map_err(to_exception),
     }
+}
+
+fn in_main_thread(py: Python<'_>) -> PyResult<bool> {
+    let threading = py.import("threading")?;
+    Ok(threading.call_method0("current_thread")?.is(threading.call_method0("main_thread")?))
 }
 
 /// A panic becomes an exception, so its message is not printed as well: it could quote a user's text.
