@@ -6,6 +6,7 @@
 use std::num::NonZeroUsize;
 use std::time::Instant;
 
+use candlewick::Dtype;
 use candlewick::kernels::{Activation, Isa, Packed, Pool, attention, linear};
 use candlewick::types::Bounds;
 
@@ -13,6 +14,7 @@ use candlewick::types::Bounds;
 const LAYERS: [(&str, usize, usize); 4] =
     [("qkv", 768, 2_304), ("output", 768, 768), ("up", 768, 3_072), ("down", 3_072, 768)];
 const TOKENS: [usize; 5] = [1, 8, 32, 128, 512];
+const DTYPES: [Dtype; 2] = [Dtype::Float32, Dtype::Bfloat16];
 const HEADS: usize = 12;
 const HIDDEN: usize = 768;
 
@@ -25,22 +27,24 @@ fn main() {
 }
 
 fn run(smoke: bool) {
-    for (name, inputs, outputs) in LAYERS {
+    for (dtype, (name, inputs, outputs)) in DTYPES.into_iter().flat_map(|dtype| LAYERS.map(|layer| (dtype, layer))) {
         // Twelve of them, as in a model: one would stay in the cache.
         let layers: Vec<Packed> =
-            (0..if smoke { 1 } else { 12 }).map(|layer| weights(layer, inputs, outputs)).collect();
+            (0..if smoke { 1 } else { 12 }).map(|layer| weights(dtype, layer, inputs, outputs)).collect();
         for tokens in TOKENS {
             let xs = numbers(7, tokens * inputs);
             let mut ys = vec![0.0; tokens * outputs];
             let bias = vec![0.5; outputs];
             linear(&xs, &layers[0], Some((&bias, Activation::Linear)), &mut ys);
-            check(&xs, inputs, &ys, outputs);
+            if dtype == Dtype::Float32 {
+                check(&xs, inputs, &ys, outputs);
+            }
             let best = best(smoke, || {
                 for layer in &layers {
                     linear(&xs, layer, Some((&bias, Activation::Linear)), &mut ys);
                 }
             }) / layers.len() as f64;
-            report(&format!("{name} {tokens} x {inputs} x {outputs}"), best, tokens * inputs * outputs);
+            report(&format!("{dtype} {name} {tokens} x {inputs} x {outputs}"), best, tokens * inputs * outputs);
         }
     }
     for tokens in TOKENS {
@@ -51,12 +55,12 @@ fn run(smoke: bool) {
     }
 }
 
-fn weights(seed: usize, inputs: usize, outputs: usize) -> Packed {
+fn weights(dtype: Dtype, seed: usize, inputs: usize, outputs: usize) -> Packed {
     let fill = |row: usize, values: &mut [f32]| {
         values.copy_from_slice(&numbers(seed + row, inputs));
         Ok::<_, ()>(())
     };
-    Packed::pack(outputs, inputs, fill).unwrap()
+    Packed::pack(dtype, outputs, inputs, fill).unwrap()
 }
 
 /// Numbers from -1 to 1.
@@ -89,5 +93,5 @@ fn best(smoke: bool, mut work: impl FnMut()) -> f64 {
 }
 
 fn report(what: &str, seconds: f64, products: usize) {
-    println!("{what:28} {:10.1} us {:8.1} GFLOP/s", seconds * 1e6, 2.0 * products as f64 / seconds / 1e9);
+    println!("{what:38} {:10.1} us {:8.1} GFLOP/s", seconds * 1e6, 2.0 * products as f64 / seconds / 1e9);
 }

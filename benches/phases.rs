@@ -17,7 +17,8 @@ use candlewick::tokenizer::{Fit, Overlong, Tokenizer};
 use candlewick::types::{Batch, Encoding, Logits};
 use candlewick::weights::Weights;
 use candlewick::{
-    LoadOptions, TokenClassificationOptions, TokenClassificationPipeline, Truncation, types::AggregationStrategy,
+    LoadOptions, TokenClassificationOptions, TokenClassificationPipeline, Truncation,
+    types::{AggregationStrategy, Dtype},
 };
 
 const NINE_WORDS: &str = "Angela Merkel met Tim Cook of Apple in Berlin";
@@ -30,7 +31,8 @@ fn main() {
     let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("python/candlewick/demo/ner");
     let config = Config::load(&folder).unwrap();
     let tokenizer = Tokenizer::load(&folder, &config, tokenizer_class(&config).unwrap()).unwrap();
-    let model = Model::load(&config, Task::TokenClassification, &Weights::open(&folder).unwrap()).unwrap();
+    let model =
+        Model::load(&config, Task::TokenClassification, &Weights::open(&folder).unwrap(), Dtype::Float32).unwrap();
     let fit = Fit { max_length: TOKENS, overlong: Overlong::Cut(Truncation::LongestFirst) };
 
     let pool = Pool::new(NonZeroUsize::new(1));

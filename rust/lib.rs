@@ -31,6 +31,6 @@ pub mod weights;
 pub use error::{Error, Result};
 pub use pipeline::{Answer, LoadOptions, Pipeline, TextClassificationPipeline, TokenClassificationPipeline};
 pub use types::{
-    AggregationStrategy, Entity, Function, Input, Label, LongText, OffsetUnit, RunOptions, Scheme,
+    AggregationStrategy, Dtype, Entity, Function, Input, Label, LongText, OffsetUnit, RunOptions, Scheme,
     TextClassificationOptions, TokenClassificationOptions, TopK, Truncation, WordBoundary, WordSource,
 };

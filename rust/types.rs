@@ -331,6 +331,17 @@ pub(crate) fn one_of(names: &[&str]) -> String {
 }
 
 named! {
+    /// The numbers that a network computes with; between the products everything is float32 in any case.
+    "dtype" Dtype {
+        /// The reference's.
+        #[default]
+        Float32 = "float32",
+        /// Weights and what they are multiplied with have 8 bits of precision, sums are float32.
+        Bfloat16 = "bfloat16",
+    }
+}
+
+named! {
     /// How tokens become entities.
     "aggregation_strategy" AggregationStrategy {
         /// One entity per token.

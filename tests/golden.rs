@@ -6,7 +6,8 @@ use std::path::{Path, PathBuf};
 
 use candlewick::config::{Config, Task as TaskName};
 use candlewick::pipeline::{Pipeline, Task, TextClassification, TokenClassification, TokenLogits};
-use candlewick::{Input, LoadOptions, TextClassificationOptions, TokenClassificationOptions, Truncation};
+use candlewick::types::Logits;
+use candlewick::{Dtype, Input, LoadOptions, TextClassificationOptions, TokenClassificationOptions, Truncation};
 use serde::Deserialize;
 
 /// Tiny networks magnify the noise of f32 in the reference as well as in ours.
@@ -120,4 +121,49 @@ fn token_classification_equals_the_reference() {
 fn text_classification_equals_the_reference() {
     let truncation = Truncation::LongestFirst;
     check::<TextClassification>(&TextClassificationOptions { truncation, ..Default::default() });
+}
+
+/// How far bfloat16 may move a probability of these networks: 8 bits of precision in every product.
+const BFLOAT16: f32 = 0.02;
+
+/// Each label against all others of its row.
+fn probabilities(logits: &Logits) -> Vec<f32> {
+    let odds = |row: &[f32]| {
+        let exp: Vec<f64> = row.iter().map(|&logit| f64::from(logit).exp()).collect();
+        let sum: f64 = exp.iter().sum::<f64>() + if row.len() == 1 { 1.0 } else { 0.0 };
+        exp.into_iter().map(move |exp| (exp / sum) as f32).collect::<Vec<_>>()
+    };
+    logits.rows().flat_map(odds).collect()
+}
+
+/// Near the reference, not equal to float32, and the same bits alone and in a batch.
+fn check_bfloat16<T: Task>(options: &T::Options) {
+    let mut worst = 0.0_f32;
+    for (folder, case) in cases(T::NAME) {
+        let load = LoadOptions { dtype: Dtype::Bfloat16, ..Default::default() };
+        let pipeline = Pipeline::<T>::load(&folder, &load).unwrap();
+        let inputs: Vec<Input> = case.encodings.iter().map(Reference::input).collect();
+        let batch = logits(&pipeline, inputs.clone(), options);
+        let mut moved = 0.0_f32;
+        for ((reference, input), in_batch) in case.encodings.iter().zip(inputs).zip(batch) {
+            let at = format!("{}: {:?}", case.model, reference.text);
+            assert_eq!(in_batch.logits, logits(&pipeline, vec![input], options).remove(0).logits, "{at}");
+            let columns = in_batch.logits.columns;
+            let expected = probabilities(&Logits { values: reference.logits(), columns });
+            for (ours, theirs) in probabilities(&in_batch.logits).iter().zip(expected) {
+                assert!((ours - theirs).abs() <= BFLOAT16, "{at}: {ours} is not near {theirs}");
+                moved = moved.max((ours - theirs).abs());
+            }
+        }
+        assert!(moved > TOLERANCE, "{}: {moved:e} is float32", case.model);
+        worst = worst.max(moved);
+    }
+    assert!(worst > BFLOAT16 / 10.0, "{worst}: the bound is too wide");
+}
+
+#[test]
+fn bfloat16_is_near_the_reference() {
+    check_bfloat16::<TokenClassification>(&TokenClassificationOptions::default());
+    let truncation = Truncation::LongestFirst;
+    check_bfloat16::<TextClassification>(&TextClassificationOptions { truncation, ..Default::default() });
 }

@@ -50,6 +50,18 @@ def test_sentiment(sentiment: Texts, name: str) -> None:
         assert f"- {expected} as {got}: {text}\n" in README
 
 
+def test_bfloat16_is_as_good() -> None:
+    ner = candlewick.pipeline("ner", aggregation_strategy="simple", dtype="bfloat16")
+    rows = EVALUATE.sentences("ner", "handwritten")
+    found = [EVALUATE.spans(answer) for answer in ner([row["text"] for row in rows])]
+    assert EVALUATE.span_scores(rows, found)["all"][2] >= 0.93
+    sentiment = candlewick.pipeline("sentiment-analysis", dtype="bfloat16")
+    rows = EVALUATE.sentences("sentiment", "handwritten")
+    labels = [answer["label"] for answer in sentiment([row["text"] for row in rows])]
+    assert EVALUATE.accuracy(rows, labels)["all"] >= 0.94
+    assert ner.info["dtype"] == sentiment.info["dtype"] == "bfloat16"
+
+
 def test_there_are_as_many_sentences_as_promised() -> None:
     assert sum(len(EVALUATE.sentences(task, "handwritten")) for task in ("ner", "sentiment")) >= 300
 

@@ -8,7 +8,7 @@ use std::cell::RefCell;
 use super::arch::Kernels;
 use super::gemm::{Out, Panels, Product};
 use super::{isa, parallel};
-use crate::types::Bounds;
+use crate::types::{Bounds, Dtype};
 
 /// f32 of scores that exist at a time, unless a single row has more.
 const SCORES: usize = 32 * 1024;
@@ -70,8 +70,9 @@ impl Head<'_> {
         let scale = (self.width as f32).sqrt().recip();
         self.pack_keys(&mut scratch.keys, panel);
         self.pack_values(&mut scratch.values, panel);
-        let keys = Panels { cells: &scratch.keys, outputs: length, depth: self.width, width: panel };
-        let values = Panels { cells: &scratch.values, outputs: self.width, depth: length, width: panel };
+        let dtype = Dtype::Float32;
+        let keys = Panels { cells: &scratch.keys, outputs: length, depth: self.width, width: panel, dtype };
+        let values = Panels { cells: &scratch.values, outputs: self.width, depth: length, width: panel, dtype };
         let block = (SCORES / length).max(1);
         scratch.scores.resize(block.min(length) * length, 0.0);
         for first in (0..length).step_by(block) {

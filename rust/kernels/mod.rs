@@ -10,9 +10,12 @@ use std::sync::Mutex;
 
 use gemm::{Out, Product};
 
+use crate::types::Dtype;
+
 mod activation;
 mod arch;
 mod attention;
+mod bf16;
 mod gemm;
 pub mod isa;
 mod norm;
@@ -34,10 +37,11 @@ pub use pool::{Pool, PoolError, map, parallel, threads};
 /// Unless `xs` and `ys` are whole rows, as many, and the bias has one value for each output.
 ///
 /// ```
+/// use candlewick::Dtype;
 /// use candlewick::kernels::{Activation, Packed, linear};
 ///
 /// let rows = [[1.0, 2.0], [3.0, 4.0], [0.0, -1.0]];
-/// let weights = Packed::pack(3, 2, |output, values| Ok::<_, ()>(values.copy_from_slice(&rows[output]))).unwrap();
+/// let weights = Packed::pack(Dtype::Float32, 3, 2, |output, values| Ok::<_, ()>(values.copy_from_slice(&rows[output]))).unwrap();
 /// let mut ys = [0.0; 3];
 /// linear(&[10.0, 1.0], &weights, Some((&[0.5, 0.5, 0.5], Activation::Relu)), &mut ys);
 /// assert_eq!(ys, [12.5, 34.5, 0.0]);
@@ -50,15 +54,20 @@ pub fn linear(xs: &[f32], weights: &Packed, bias: Option<(&[f32], Activation)>, 
     assert_eq!(ys.len(), rows * outputs, "linear: the output has {} elements for {rows} rows", ys.len());
     assert!(bias.is_none_or(|(bias, _)| bias.len() == outputs), "linear: the bias and the weights differ in length");
     let panels = weights.panels();
-    let product = Product {
-        rows,
-        cells: bytemuck::cast_slice(xs),
-        stride: inputs,
-        weights: panels,
-        bias,
-        out: Out::new(ys, outputs),
-        column: 0,
+    let mut narrow = Vec::new();
+    let cells = match panels.dtype {
+        Dtype::Float32 => bytemuck::cast_slice(xs),
+        Dtype::Bfloat16 => {
+            narrow.resize(rows * panels.depth, 0);
+            let rows = |start: usize| &xs[start / panels.depth * inputs..];
+            share(&mut narrow, panels.depth, |start, cells| {
+                weights.kernels().narrow(rows(start), inputs, cells);
+            });
+            &narrow
+        }
     };
+    let (stride, out) = (panels.depth, Out::new(ys, outputs));
+    let product = Product { rows, cells, stride, weights: panels, bias, out, column: 0 };
     let count = panels.count();
     let parts = count.min(threads() * PARTS);
     parallel(parts, |part| {
@@ -142,7 +151,7 @@ fn whole_rows(name: &str, xs: &[f32], width: usize) {
 const GRAIN: usize = 64 * 1024;
 
 /// Calls `kernel` with runs of whole rows and where they start, on as many threads as there is work for.
-fn share(xs: &mut [f32], width: usize, kernel: impl Fn(usize, &mut [f32]) + Sync) {
+fn share<N: Send>(xs: &mut [N], width: usize, kernel: impl Fn(usize, &mut [N]) + Sync) {
     if xs.is_empty() {
         return;
     }

@@ -5,9 +5,10 @@ use memmap2::MmapMut;
 
 use super::arch::Kernels;
 use super::gemm::Panels;
-use super::isa;
+use super::{bf16, isa};
+use crate::types::Dtype;
 
-/// A matrix `W [outputs, inputs]` in panels. A panel has the outputs that a tile has side by side, `k` by `k`, and the
+/// A matrix `W [outputs, inputs]` in panels of cells; a cell has one float32 or two bfloat16. A panel has the outputs that a tile has side by side, `k` by `k`, and the
 /// last one is filled up with zeros:
 ///
 /// ```text
@@ -17,6 +18,7 @@ pub struct Packed {
     cells: Cells,
     outputs: usize,
     inputs: usize,
+    dtype: Dtype,
     kernels: &'static dyn Kernels,
 }
 
@@ -26,31 +28,41 @@ impl Packed {
     /// # Errors
     /// The first that `row` gives.
     pub fn pack<E>(
+        dtype: Dtype,
         outputs: usize,
         inputs: usize,
         row: impl FnMut(usize, &mut [f32]) -> Result<(), E>,
     ) -> Result<Self, E> {
-        Self::pack_for(isa::current().1, outputs, inputs, row)
+        Self::pack_for(isa::current().1, dtype, outputs, inputs, row)
     }
 
     /// The same for the panels of one instruction set.
     pub(super) fn pack_for<E>(
         kernels: &'static dyn Kernels,
+        dtype: Dtype,
         outputs: usize,
         inputs: usize,
         mut row: impl FnMut(usize, &mut [f32]) -> Result<(), E>,
     ) -> Result<Self, E> {
         let width = kernels.panel_width();
-        let mut cells = Cells::new(outputs.next_multiple_of(width) * inputs);
-        let mut values = vec![0.0; inputs];
+        let depth = depth(dtype, inputs);
+        let mut cells = Cells::new(outputs.next_multiple_of(width) * depth);
+        let (mut values, mut narrow) = (vec![0.0; inputs], vec![0; depth]);
         for output in 0..outputs {
             row(output, &mut values)?;
-            let panel = &mut cells.as_mut_slice()[output / width * width * inputs..][..width * inputs];
-            for (cells, value) in panel.chunks_exact_mut(width).zip(&values) {
-                cells[output % width] = value.to_bits();
+            let row = match dtype {
+                Dtype::Float32 => cast_slice(&values),
+                Dtype::Bfloat16 => {
+                    kernels.narrow(&values, inputs, &mut narrow);
+                    &narrow
+                }
+            };
+            let panel = &mut cells.as_mut_slice()[output / width * width * depth..][..width * depth];
+            for (cells, &cell) in panel.chunks_exact_mut(width).zip(row) {
+                cells[output % width] = cell;
             }
         }
-        Ok(Self { cells, outputs, inputs, kernels })
+        Ok(Self { cells, outputs, inputs, dtype, kernels })
     }
 
     /// Rows of the matrix.
@@ -65,8 +77,8 @@ impl Packed {
 
     /// As the product sees it.
     pub(super) fn panels(&self) -> Panels<'_> {
-        let (outputs, depth, width) = (self.outputs, self.inputs, self.kernels.panel_width());
-        Panels { cells: self.cells.as_slice(), outputs, depth, width }
+        let (outputs, width, dtype) = (self.outputs, self.kernels.panel_width(), self.dtype);
+        Panels { cells: self.cells.as_slice(), outputs, depth: depth(dtype, self.inputs), width, dtype }
     }
 
     /// What knows how to multiply with it.
@@ -75,9 +87,17 @@ impl Packed {
     }
 }
 
+/// Cells of a row.
+fn depth(dtype: Dtype, inputs: usize) -> usize {
+    match dtype {
+        Dtype::Float32 => inputs,
+        Dtype::Bfloat16 => bf16::cells(inputs),
+    }
+}
+
 impl std::fmt::Debug for Packed {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        write!(f, "Packed[{}, {}]", self.outputs, self.inputs)
+        write!(f, "Packed[{}, {}] {}", self.outputs, self.inputs, self.dtype)
     }
 }
 

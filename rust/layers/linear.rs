@@ -5,6 +5,7 @@ use candle_core::Tensor;
 use super::ops::map_rows;
 use crate::error::Result;
 use crate::kernels::{self, Activation, Packed};
+use crate::types::Dtype;
 use crate::weights::Mapped;
 
 /// A dense layer, packed for the kernels.
@@ -23,7 +24,7 @@ impl Linear {
     ///
     /// # Errors
     /// [`crate::Error::ModelFormat`] when a value is not finite.
-    pub fn load(parts: &[(&Mapped, &Mapped)]) -> Result<Self> {
+    pub fn load(dtype: Dtype, parts: &[(&Mapped, &Mapped)]) -> Result<Self> {
         let inputs = parts[0].0.shape()[1];
         let mut bias = Vec::new();
         for (_, part) in parts {
@@ -31,7 +32,7 @@ impl Linear {
         }
         let mut rows =
             parts.iter().flat_map(|(weight, _)| (0..weight.shape()[0]).map(move |row| (weight, row * inputs)));
-        let weight = Packed::pack(bias.len(), inputs, |_, values| match rows.next() {
+        let weight = Packed::pack(dtype, bias.len(), inputs, |_, values| match rows.next() {
             Some((weight, start)) => weight.read_finite(start, values),
             None => Ok(()),
         })?;
@@ -77,7 +78,7 @@ impl Linear {
             values.copy_from_slice(&rows[row]);
             Ok::<_, ()>(())
         };
-        let weight = Packed::pack(bias.len(), rows[0].len(), fill).unwrap();
+        let weight = Packed::pack(Dtype::Float32, bias.len(), rows[0].len(), fill).unwrap();
         Self { weight, bias, plain }
     }
 

@@ -6,6 +6,7 @@ use std::collections::HashSet;
 use super::family::{Names, Place};
 use crate::error::{Error, Result};
 use crate::layers::{LayerNorm, Linear, Table};
+use crate::types::Dtype;
 use crate::weights::{Mapped, Weights};
 
 /// Tensors that neither task needs, by how their names start behind the encoder's prefix or beside the encoder.
@@ -57,8 +58,15 @@ impl<'a> Checkpoint<'a> {
         Ok(Self { weights, names, encoder, top, used: RefCell::default() })
     }
 
-    /// A dense layer of the encoder, from one or several weights `[rows, columns]` that are stacked.
-    pub(super) fn linear(&self, places: &[Place], layer: usize, rows: usize, columns: usize) -> Result<Linear> {
+    /// A dense layer from one or several weights `[rows, columns]` that are stacked.
+    pub(super) fn linear(
+        &self,
+        dtype: Dtype,
+        places: &[Place],
+        layer: usize,
+        rows: usize,
+        columns: usize,
+    ) -> Result<Linear> {
         let names: Vec<_> = places.iter().map(|place| self.full_name(*place, layer)).collect();
         let parts = names
             .iter()
@@ -67,7 +75,7 @@ impl<'a> Checkpoint<'a> {
                 Ok((weight, self.tensor(&format!("{name}.bias"), &[rows])?))
             })
             .collect::<Result<Vec<_>>>()?;
-        Linear::load(&parts)
+        Linear::load(dtype, &parts)
     }
 
     /// A norm of the encoder; Google's first checkpoints call its parameters `gamma` and `beta`.

@@ -6,7 +6,7 @@ use super::checkpoint::Checkpoint;
 use super::family::{Place, Shape};
 use crate::error::Result;
 use crate::layers::{AttentionBlock, Context, Embeddings, EncoderLayer, FeedForward};
-use crate::types::Batch;
+use crate::types::{Batch, Dtype};
 
 /// A post-norm encoder.
 #[derive(Debug)]
@@ -16,7 +16,7 @@ pub(super) struct Encoder {
 }
 
 impl Encoder {
-    pub(super) fn load(checkpoint: &Checkpoint<'_>, shape: &Shape) -> Result<Self> {
+    pub(super) fn load(checkpoint: &Checkpoint<'_>, shape: &Shape, dtype: Dtype) -> Result<Self> {
         let names = checkpoint.names;
         let table = |name, rows| checkpoint.table(name, rows, shape.embedding);
         let embeddings = Embeddings {
@@ -26,10 +26,18 @@ impl Encoder {
             positions: shape.positions,
             norm: checkpoint.norm(names.embedding_norm, 0, shape.embedding, shape.norm_eps)?,
             projection: (shape.embedding != shape.hidden)
-                .then(|| checkpoint.linear(&[Place::Encoder(names.projection)], 0, shape.hidden, shape.embedding))
+                .then(|| {
+                    checkpoint.linear(
+                        Dtype::Float32,
+                        &[Place::Encoder(names.projection)],
+                        0,
+                        shape.hidden,
+                        shape.embedding,
+                    )
+                })
                 .transpose()?,
         };
-        let layers = (0..shape.layers).map(|index| layer(checkpoint, shape, index)).collect::<Result<_>>()?;
+        let layers = (0..shape.layers).map(|index| layer(checkpoint, shape, dtype, index)).collect::<Result<_>>()?;
         Ok(Self { embeddings, layers })
     }
 
@@ -54,13 +62,19 @@ impl Encoder {
     }
 }
 
-fn layer(checkpoint: &Checkpoint<'_>, shape: &Shape, index: usize) -> Result<EncoderLayer> {
+fn layer(checkpoint: &Checkpoint<'_>, shape: &Shape, dtype: Dtype, index: usize) -> Result<EncoderLayer> {
     let names = checkpoint.names;
     let (hidden, intermediate) = (shape.hidden, shape.intermediate);
-    let linear = |name, rows, columns| checkpoint.linear(&[Place::Encoder(name)], index, rows, columns);
+    let linear = |name, rows, columns| checkpoint.linear(dtype, &[Place::Encoder(name)], index, rows, columns);
     let norm = |name| checkpoint.norm(name, index, hidden, shape.norm_eps);
     let attention = AttentionBlock {
-        qkv: checkpoint.linear(&[names.query, names.key, names.value].map(Place::Encoder), index, hidden, hidden)?,
+        qkv: checkpoint.linear(
+            dtype,
+            &[names.query, names.key, names.value].map(Place::Encoder),
+            index,
+            hidden,
+            hidden,
+        )?,
         heads: shape.heads,
         output: linear(names.attention_output, hidden, hidden)?,
         norm: norm(names.attention_norm)?,

@@ -8,6 +8,7 @@ use crate::config::Task;
 use crate::error::Result;
 use crate::kernels::Activation;
 use crate::layers::{Context, Linear, first_rows};
+use crate::types::Dtype;
 
 /// What a network does with its last hidden states.
 #[derive(Debug)]
@@ -42,11 +43,11 @@ impl Head {
             let task = task.name();
             return Err(checkpoint.error(format!("no {task} head: expected {}, got none", output.name())));
         }
-        let output = checkpoint.linear(&[output], 0, labels, hidden)?;
+        let output = checkpoint.linear(Dtype::Float32, &[output], 0, labels, hidden)?;
         Ok(match task {
             Task::TokenClassification => Self::Token(output),
             Task::TextClassification => Self::Sequence {
-                dense: checkpoint.linear(&[head.dense], 0, hidden, hidden)?,
+                dense: checkpoint.linear(Dtype::Float32, &[head.dense], 0, hidden, hidden)?,
                 activation: head.activation,
                 output,
             },

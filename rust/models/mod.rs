@@ -14,7 +14,7 @@ use candle_core::Tensor;
 use crate::config::{Config, Task};
 use crate::error::{Error, Result};
 use crate::layers::Context;
-use crate::types::{Batch, one_of};
+use crate::types::{Batch, Dtype, one_of};
 use crate::weights::Weights;
 
 use checkpoint::Checkpoint;
@@ -52,17 +52,18 @@ pub struct Limits {
 }
 
 impl Model {
-    /// Reads the network that `config` describes, with the head of `task`.
+    /// Reads the network that `config` describes, with the head of `task`. The layers of the encoder are held in `dtype`;
+    /// the head, which decides, and the tables stay as exact as they are.
     ///
     /// # Errors
     /// [`Error::Unsupported`] for a family, activation or option that is not implemented, [`Error::ModelFormat`] when
     /// a tensor is missing, unexpected or of another shape or dtype than the configuration says.
-    pub fn load(config: &Config, task: Task, weights: &Weights) -> Result<Self> {
+    pub fn load(config: &Config, task: Task, weights: &Weights, dtype: Dtype) -> Result<Self> {
         let family = family(config)?;
         let shape = (family.shape)(config)?;
         shape.check(config)?;
         let checkpoint = Checkpoint::new(weights, &family.names)?;
-        let encoder = Encoder::load(&checkpoint, &shape)?;
+        let encoder = Encoder::load(&checkpoint, &shape, dtype)?;
         let head = Head::load(&checkpoint, family, task, shape.hidden, config.labels.len())?;
         checkpoint.finish()?;
         let limits = Limits {

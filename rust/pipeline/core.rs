@@ -12,7 +12,7 @@ use crate::kernels::{Isa, Pool, PoolError, isa};
 use crate::layers::Context;
 use crate::models::{self, Model};
 use crate::tokenizer::{Fit, Tokenizer};
-use crate::types::{Batch, Encoded, Encoding, Input, Logits, Vocabulary};
+use crate::types::{Batch, Dtype, Encoded, Encoding, Input, Logits, Vocabulary};
 use crate::weights::Weights;
 
 /// Longest input of a model that has no limit of its own, unless `max_tokens` says otherwise.
@@ -26,6 +26,7 @@ pub struct Core {
     pub(super) model: Model,
     pub(super) pool: Pool,
     pub(super) isa: Isa,
+    pub(super) dtype: Dtype,
     /// Limit of truncation: the smaller of tokenizer's and network's.
     pub(super) max_tokens: usize,
     /// Limit of what the network can compute.
@@ -46,7 +47,7 @@ impl Core {
             return Err(Error::parameter("task", format!("{} for this model", own.name()), &got));
         }
         let tokenizer = Tokenizer::load(folder, &config, models::tokenizer_class(&config)?)?;
-        let model = Model::load(&config, task, &Weights::open(folder)?)?;
+        let model = Model::load(&config, task, &Weights::open(folder)?, options.dtype)?;
         let cap = options.max_tokens.map_or(usize::MAX, NonZeroUsize::get);
         let own = model.limits().positions;
         let positions = if own == usize::MAX { cap.min(DEFAULT_MAX_TOKENS) } else { own.min(cap) };
@@ -58,7 +59,7 @@ impl Core {
         }
         let threads = options.threads.map_or_else(threads_from_environment, |threads| Ok(Some(threads)))?;
         let (pool, computed) = (Pool::new(threads), AtomicUsize::new(0));
-        Ok(Self { config, tokenizer, model, pool, isa, max_tokens, positions, computed })
+        Ok(Self { config, tokenizer, model, pool, isa, dtype: options.dtype, max_tokens, positions, computed })
     }
 
     /// Text to tokens, checked against the network's tables.

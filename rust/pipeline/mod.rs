@@ -14,7 +14,7 @@ use std::sync::atomic::Ordering;
 use crate::error::Error;
 use crate::error::Result;
 use crate::kernels::Isa;
-use crate::types::{Cut, Input};
+use crate::types::{Cut, Dtype, Input};
 
 use self::core::Core;
 
@@ -53,6 +53,8 @@ pub struct LoadOptions {
     pub threads: Option<NonZeroUsize>,
     /// A limit below the model's own, in tokens with special tokens.
     pub max_tokens: Option<NonZeroUsize>,
+    /// What the network computes with.
+    pub dtype: Dtype,
 }
 
 /// One input's answer.
@@ -70,7 +72,7 @@ pub struct Info {
     /// `architectures[0]`, or `model_type` where the configuration names none.
     pub architecture: String,
     /// Type of the weights in the computation.
-    pub dtype: &'static str,
+    pub dtype: Dtype,
     /// The instruction set of the kernels.
     pub isa: Isa,
     /// Threads of a call that names none.
@@ -162,7 +164,7 @@ impl<T: Task> Pipeline<T> {
         let core = &self.core;
         Info {
             architecture: core.config.architecture.clone().unwrap_or_else(|| core.config.model_type.clone()),
-            dtype: "float32",
+            dtype: core.dtype,
             isa: core.isa,
             threads: core.pool.threads(),
             max_tokens: core.max_tokens,

@@ -6,7 +6,7 @@ use pyo3::prelude::*;
 use pyo3::types::{PyDict, PyList, PyString};
 
 use super::arguments::{Keywords, pairs};
-use super::errors::{parameter, to_exception};
+use super::errors::to_exception;
 use super::results::{Answers as AnswerStream, Cuts, Logits, ToPython, answers};
 use super::work::detached;
 use crate::error::Error;
@@ -20,11 +20,11 @@ struct Open<T>(RwLock<Option<Arc<Pipeline<T>>>>);
 impl<T: Parameters<Output: ToPython + Answers>> Open<T> {
     fn load(py: Python<'_>, folder: &str, options: Option<&Bound<'_, PyDict>>) -> PyResult<Self> {
         let keywords = Keywords::new(options, &["dtype", "threads", "max_tokens"])?;
-        if let Some(dtype) = keywords.string("dtype")?.filter(|dtype| dtype != "float32") {
-            return Err(parameter("dtype", "float32 (the one type of this build)", &format!("{dtype:?}")));
-        }
-        let options =
-            LoadOptions { threads: keywords.positive("threads")?, max_tokens: keywords.positive("max_tokens")? };
+        let options = LoadOptions {
+            threads: keywords.positive("threads")?,
+            max_tokens: keywords.positive("max_tokens")?,
+            dtype: keywords.name("dtype")?,
+        };
         let pipeline = detached(py, |_| Pipeline::load(folder, &options))?;
         Ok(Self(RwLock::new(Some(Arc::new(pipeline)))))
     }
@@ -79,7 +79,7 @@ impl<T: Parameters<Output: ToPython + Answers>> Open<T> {
         let info = self.get()?.info();
         let dict = PyDict::new(py);
         dict.set_item("architecture", info.architecture)?;
-        dict.set_item("dtype", info.dtype)?;
+        dict.set_item("dtype", info.dtype.to_string())?;
         dict.set_item("isa", info.isa.to_string())?;
         dict.set_item("threads", info.threads.get())?;
         dict.set_item("max_tokens", info.max_tokens)?;

@@ -33,6 +33,9 @@ pub(super) trait Kernels: Sync {
     /// `softmax(scale * x)`, rows of `cols`.
     fn softmax(&self, xs: &mut [f32], cols: usize, scale: f32);
 
+    /// Rows of `inputs` numbers to rows of cells of two bfloat16.
+    fn narrow(&self, xs: &[f32], inputs: usize, rows: &mut [u32]);
+
     /// Outputs of a panel of packed weights.
     fn panel_width(&self) -> usize;
 

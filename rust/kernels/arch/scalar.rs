@@ -6,7 +6,8 @@ use std::ops::Range;
 
 use super::Kernels;
 use crate::kernels::gemm::{Panels, Product};
-use crate::kernels::{Activation, Norm};
+use crate::kernels::{Activation, Norm, bf16};
+use crate::types::Dtype;
 
 /// Needs nothing of the CPU.
 pub(super) struct Scalar;
@@ -15,6 +16,10 @@ pub(super) struct Scalar;
 const PANEL: usize = 16;
 
 impl Kernels for Scalar {
+    fn narrow(&self, xs: &[f32], inputs: usize, rows: &mut [u32]) {
+        bf16::narrow(xs, inputs, rows);
+    }
+
     fn panel_width(&self) -> usize {
         PANEL
     }
@@ -80,14 +85,21 @@ impl Kernels for Scalar {
 /// - That of [`Kernels::multiply`].
 #[allow(unsafe_code)]
 unsafe fn multiply(product: &Product<'_>, panels: Range<usize>) {
-    let Panels { cells, outputs, depth, width } = product.weights;
+    let Panels { cells, outputs, depth, width, dtype } = product.weights;
     for row in 0..product.rows {
         let x = &product.cells[row * product.stride..][..depth];
         for panel in panels.clone() {
             let mut sums = [0.0; PANEL];
             for (x, w) in x.iter().zip(cells[panel * depth * width..].chunks_exact(width)) {
                 for (sum, w) in sums.iter_mut().zip(w) {
-                    *sum += f32::from_bits(*x) * f32::from_bits(*w);
+                    match dtype {
+                        Dtype::Float32 => *sum += f32::from_bits(*x) * f32::from_bits(*w),
+                        Dtype::Bfloat16 => {
+                            let ([x_low, x_high], [w_low, w_high]) = (bf16::widen(*x), bf16::widen(*w));
+                            *sum += x_low * w_low;
+                            *sum += x_high * w_high;
+                        }
+                    }
                 }
             }
             let column = panel * width;

@@ -7,7 +7,8 @@ use std::ops::Range;
 use super::{kernels, operators};
 use crate::kernels::arch::Vector;
 use crate::kernels::gemm::{self, Micro, Product};
-use crate::kernels::{Activation, Norm, activation, norm, softmax};
+use crate::kernels::{Activation, Norm, activation, bf16, norm, softmax};
+use crate::types::Dtype;
 
 /// Exists only where the CPU has AVX2 and FMA.
 #[derive(Clone, Copy)]
@@ -164,6 +165,77 @@ impl Micro for F32x8 {
     #[inline(always)]
     fn resume(lanes: Self) -> Self {
         lanes
+    }
+}
+
+/// A cell is two bf16, the upper halves of f32: each is widened where it is.
+#[derive(Clone, Copy)]
+struct Halves(F32x8);
+
+impl Micro for Halves {
+    type Isa = Avx2;
+    type Floats = F32x8;
+    type Cells = __m256i;
+
+    #[inline(always)]
+    unsafe fn load(_: Avx2, from: *const u32) -> __m256i {
+        // SAFETY: there is a token, and the caller says that the lanes can be read.
+        unsafe { _mm256_loadu_si256(from.cast()) }
+    }
+
+    #[inline(always)]
+    unsafe fn spread(_: Avx2, from: *const u32) -> __m256i {
+        // SAFETY: there is a token, and the caller says that the cell can be read.
+        unsafe { _mm256_set1_epi32(from.cast::<i32>().read()) }
+    }
+
+    #[inline(always)]
+    fn add_product(self, x: __m256i, w: __m256i) -> Self {
+        // SAFETY: there is a vector.
+        let half = |cells| unsafe {
+            let low = _mm256_castsi256_ps(_mm256_slli_epi32::<16>(cells));
+            let high = _mm256_castsi256_ps(_mm256_and_si256(cells, _mm256_set1_epi32(-0x1_0000)));
+            (F32x8(low), F32x8(high))
+        };
+        let ((x_low, x_high), (w_low, w_high)) = (half(x), half(w));
+        Self(x_high.mul_add(w_high, x_low.mul_add(w_low, self.0)))
+    }
+
+    #[inline(always)]
+    fn pause(self) -> F32x8 {
+        self.0
+    }
+
+    #[inline(always)]
+    fn resume(lanes: F32x8) -> Self {
+        Self(lanes)
+    }
+}
+
+impl Avx2 {
+    /// # Safety
+    /// - That of [`Kernels::multiply`](crate::kernels::arch::Kernels::multiply).
+    unsafe fn product(self, product: &Product<'_>, panels: Range<usize>) {
+        match product.weights.dtype {
+            Dtype::Float32 => {
+                #[target_feature(enable = "avx2,fma")]
+                unsafe fn run(isa: Avx2, product: &Product<'_>, panels: Range<usize>) {
+                    // SAFETY: the caller's.
+                    unsafe { gemm::multiply::<F32x8, 2>(isa, product, panels) };
+                }
+                // SAFETY: a token exists only where its features were detected; the rest is the caller's.
+                unsafe { run(self, product, panels) }
+            }
+            Dtype::Bfloat16 => {
+                #[target_feature(enable = "avx2,fma")]
+                unsafe fn run(isa: Avx2, product: &Product<'_>, panels: Range<usize>) {
+                    // SAFETY: the caller's.
+                    unsafe { gemm::multiply::<Halves, 2>(isa, product, panels) };
+                }
+                // SAFETY: a token exists only where its features were detected; the rest is the caller's.
+                unsafe { run(self, product, panels) }
+            }
+        }
     }
 }
 

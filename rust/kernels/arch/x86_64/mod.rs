@@ -67,18 +67,22 @@ macro_rules! kernels {
                 unsafe { run(*self, xs, cols, scale) }
             }
 
+            fn narrow(&self, xs: &[f32], inputs: usize, rows: &mut [u32]) {
+                #[target_feature(enable = $features)]
+                fn run(xs: &[f32], inputs: usize, rows: &mut [u32]) {
+                    bf16::narrow(xs, inputs, rows);
+                }
+                // SAFETY: a token exists only where its features were detected.
+                unsafe { run(xs, inputs, rows) }
+            }
+
             fn panel_width(&self) -> usize {
                 <$vector as Vector>::LANES * $vectors
             }
 
             unsafe fn multiply(&self, product: &Product<'_>, panels: Range<usize>) {
-                #[target_feature(enable = $features)]
-                unsafe fn run(isa: $isa, product: &Product<'_>, panels: Range<usize>) {
-                    // SAFETY: the caller's.
-                    unsafe { gemm::multiply::<$vector, $vectors>(isa, product, panels) };
-                }
-                // SAFETY: a token exists only where its features were detected; the rest is the caller's.
-                unsafe { run(*self, product, panels) }
+                // SAFETY: the caller's.
+                unsafe { self.product(product, panels) }
             }
         }
     };

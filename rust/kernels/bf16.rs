@@ -1,0 +1,58 @@
+//! Rows of f32 as cells of two bfloat16 each: the upper half of an f32, rounded to the nearest, ties to even.
+
+/// Cells of a row of so many numbers; the last one may hold one number and a zero.
+pub(super) fn cells(numbers: usize) -> usize {
+    numbers.div_ceil(2)
+}
+
+/// Turns rows of `inputs` numbers into rows of cells, the first of two numbers in the lower half.
+#[inline(always)]
+pub(super) fn narrow(xs: &[f32], inputs: usize, rows: &mut [u32]) {
+    for (row, out) in xs.chunks_exact(inputs).zip(rows.chunks_exact_mut(cells(inputs))) {
+        let (pairs, rest) = row.as_chunks::<2>();
+        for (cell, &[low, high]) in out.iter_mut().zip(pairs) {
+            *cell = round(low) | round(high) << 16;
+        }
+        if let ([last], Some(cell)) = (rest, out.last_mut()) {
+            *cell = round(*last);
+        }
+    }
+}
+
+/// The bits of the nearest bfloat16. NaN stays NaN, what is too large becomes infinite.
+#[inline(always)]
+fn round(x: f32) -> u32 {
+    let bits = x.to_bits();
+    let rounded = bits.wrapping_add(0x7fff + (bits >> 16 & 1)) >> 16;
+    if x.is_nan() { bits >> 16 | 0x40 } else { rounded }
+}
+
+/// The two numbers of a cell.
+pub(super) fn widen(cell: u32) -> [f32; 2] {
+    [f32::from_bits(cell << 16), f32::from_bits(cell & 0xffff_0000)]
+}
+
+#[cfg(test)]
+mod tests {
+    use half::bf16;
+
+    use super::*;
+
+    #[test]
+    fn rounding_is_that_of_the_half_crate() {
+        let special = [0.0, -0.0, 1e-45, f32::MIN_POSITIVE, f32::MAX, f32::MIN, f32::INFINITY, f32::NEG_INFINITY];
+        let many = (0..=u32::MAX).step_by(65_521).map(f32::from_bits);
+        for x in special.into_iter().chain(many) {
+            let got = f32::from_bits(round(x) << 16);
+            let expected = bf16::from_f32(x).to_f32();
+            assert!(got.to_bits() == expected.to_bits() || got.is_nan() && expected.is_nan(), "{x:e}: {got:e}");
+        }
+    }
+
+    #[test]
+    fn an_odd_row_ends_with_a_zero() {
+        let mut rows = [u32::MAX; 4];
+        narrow(&[1.0, 2.0, 3.0, -1.0, 0.5, 0.0], 3, &mut rows);
+        assert_eq!(rows.map(widen), [[1.0, 2.0], [3.0, 0.0], [-1.0, 0.5], [0.0, 0.0]]);
+    }
+}
