@@ -14,10 +14,16 @@ THREADS = int(os.environ.get("BENCH_THREADS", "2"))
 REPORT = Report(THREADS)
 
 
+@pytest.fixture(scope="session", params=["float32", "bfloat16"])
+def dtype(request: pytest.FixtureRequest) -> str:
+    """What engines compute in."""
+    return str(request.param)
+
+
 @pytest.fixture(scope="session", name="engines")
-def all_engines() -> dict[str, Engine]:
+def all_engines(dtype: str) -> dict[str, Engine]:
     """Every engine with the model loaded."""
-    return engines(make(Path(__file__).parent.parent / ".bench" / "bert-base"), THREADS)
+    return engines(make(Path(__file__).parent.parent / ".bench" / "bert-base"), THREADS, dtype)
 
 
 @pytest.fixture(scope="session")

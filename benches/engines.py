@@ -44,20 +44,25 @@ class Graph(PreTrainedModel):
         return TokenClassifierOutput(logits=torch.from_numpy(logits))
 
 
-def engines(folder: Path, threads: int) -> dict[str, Engine]:
-    """Every engine by its name, candlewick first."""
+def engines(folder: Path, threads: int, dtype: str) -> dict[str, Engine]:
+    """Every engine that computes in `dtype` ("float32" or "bfloat16") by its name, candlewick first."""
     torch.set_num_threads(threads)
     transformers.logging.set_verbosity(50)  # not even that a graph is no model of its own
-    ours = candlewick.pipeline("ner", folder, threads=threads, aggregation_strategy="simple")
-    return {
-        f"candlewick {candlewick.__version__}": ours,
-        f"transformers {transformers.__version__} (torch {torch.__version__.partition('+')[0]})": _pipeline(folder),
-        f"ONNX Runtime {onnxruntime.__version__}": _pipeline(folder, _onnxruntime(folder, threads)),
-        f"OpenVINO {openvino.__version__.partition('-')[0]}": _pipeline(folder, _openvino(folder, threads)),
+    found = {
+        f"candlewick {candlewick.__version__}": candlewick.pipeline(
+            "ner", folder, threads=threads, aggregation_strategy="simple", dtype=dtype
+        ),
+        f"transformers {transformers.__version__} (torch {torch.__version__.partition('+')[0]})": _pipeline(
+            folder, dtype=getattr(torch, dtype)
+        ),
     }
+    if dtype == "float32":
+        found[f"ONNX Runtime {onnxruntime.__version__}"] = _pipeline(folder, _onnxruntime(folder, threads))
+    found[f"OpenVINO {openvino.__version__.partition('-')[0]}"] = _pipeline(folder, _openvino(folder, threads, dtype))
+    return found
 
 
-def _pipeline(folder: Path, run: Any = None) -> Engine:
+def _pipeline(folder: Path, run: Any = None, dtype: torch.dtype = torch.float32) -> Engine:
     model = str(folder) if run is None else Graph(BertConfig.from_pretrained(folder), run).eval()
     pipe = transformers.pipeline(
         "token-classification",
@@ -65,7 +70,7 @@ def _pipeline(folder: Path, run: Any = None) -> Engine:
         tokenizer=transformers.AutoTokenizer.from_pretrained(folder),
         aggregation_strategy="simple",
         device="cpu",
-        dtype=torch.float32,
+        dtype=dtype,
     )
     return lambda texts: pipe(texts, batch_size=min(len(texts), BATCH))
 
@@ -77,7 +82,12 @@ def _onnxruntime(folder: Path, threads: int) -> Any:
     return lambda arrays: session.run(["logits"], arrays)[0]
 
 
-def _openvino(folder: Path, threads: int) -> Any:
-    settings = {"INFERENCE_NUM_THREADS": threads, "PERFORMANCE_HINT": "LATENCY", "INFERENCE_PRECISION_HINT": "f32"}
+def _openvino(folder: Path, threads: int, dtype: str) -> Any:
+    precision = {"float32": "f32", "bfloat16": "bf16"}[dtype]
+    settings = {
+        "INFERENCE_NUM_THREADS": threads,
+        "PERFORMANCE_HINT": "LATENCY",
+        "INFERENCE_PRECISION_HINT": precision,
+    }
     compiled = openvino.Core().compile_model(folder / "model.onnx", "CPU", settings)
     return lambda arrays: np.asarray(compiled(arrays)["logits"])

@@ -17,12 +17,13 @@ class Report:
     def __init__(self, threads: int) -> None:
         """Start with nothing measured."""
         self.threads = threads
-        self._rows: dict[str, dict[str, float]] = {}
+        self._rows: dict[str, dict[str, dict[str, float]]] = {}
         self._facts: dict[str, str] = {}
 
-    def add(self, what: str, times: dict[str, list[float]]) -> None:
+    def add(self, dtype: str, what: str, times: dict[str, list[float]]) -> None:
         """Add the times of every engine, in seconds; the median counts."""
-        self._rows[what] = {name: statistics.median(values) * 1e3 for name, values in times.items()}
+        medians = {name: statistics.median(values) * 1e3 for name, values in times.items()}
+        self._rows.setdefault(dtype, {})[what] = medians
 
     def fact(self, what: str, value: str) -> None:
         """Add one figure that has no peers."""
@@ -30,16 +31,13 @@ class Report:
 
     def section(self) -> str:
         """The figures as Markdown, without the heading."""
-        lines = [f"{datetime.date.today()}, {self.threads} threads, float32, `make bench`.", ""]
+        lines = [f"{datetime.date.today()}, {self.threads} threads, `make bench`.", ""]
         if self._rows:
-            names = list(next(iter(self._rows.values())))
-            lines += [
-                "Median in ms, and in brackets how many times candlewick's.",
-                "",
-                "| BERT-base, token classification | " + " | ".join(names) + " |",
-                "|---" * (len(names) + 1) + "|",
-            ]
-            for what, times in self._rows.items():
+            lines += ["BERT-base, token classification: median in ms, and in brackets how many times candlewick's.", ""]
+        for dtype, rows in self._rows.items():
+            names = list(next(iter(rows.values())))
+            lines += [f"| {dtype} | " + " | ".join(names) + " |", "|---" * (len(names) + 1) + "|"]
+            for what, times in rows.items():
                 ours = times[names[0]]
                 cells = [
                     f"{time:.1f}" + (f" ({time / ours:.2f})" if at else "") for at, time in enumerate(times.values())
