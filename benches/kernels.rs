@@ -47,11 +47,11 @@ fn run(smoke: bool) {
             report(&format!("{dtype} {name} {tokens} x {inputs} x {outputs}"), best, tokens * inputs * outputs);
         }
     }
-    for tokens in TOKENS {
+    for (dtype, tokens) in DTYPES.into_iter().flat_map(|dtype| TOKENS.map(|tokens| (dtype, tokens))) {
         let bounds = Bounds::from_lengths([tokens]);
         let (qkv, mut out) = (numbers(3, tokens * 3 * HIDDEN), vec![0.0; tokens * HIDDEN]);
-        let best = best(smoke, || attention(&qkv, &bounds, HEADS, &mut out));
-        report(&format!("attention {tokens}"), best, 2 * tokens * tokens * HIDDEN);
+        let best = best(smoke, || attention(dtype, &qkv, &bounds, HEADS, &mut out));
+        report(&format!("{dtype} attention {tokens}"), best, 2 * tokens * tokens * HIDDEN);
     }
 }
 

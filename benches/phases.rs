@@ -40,7 +40,7 @@ fn main() {
     let forward = || {
         let encoded = encode();
         let batch = Batch::new(&[&encoded.windows[0]], model.limits().segments);
-        let context = Context { bounds: &batch.bounds, cancelled: &|| false };
+        let context = Context::new(&batch.bounds, &|| false);
         median(rounds, || model.forward(&batch, &context).unwrap())
     };
     let forward = pool.run(None, &mut || false, |_| forward()).unwrap();
@@ -61,7 +61,7 @@ fn main() {
         Encoding { ids, type_ids, ..Encoding::default() }
     });
     let batch = Batch::new(&[&first, &second], model.limits().segments);
-    let context = Context { bounds: &batch.bounds, cancelled: &|| false };
+    let context = Context::new(&batch.bounds, &|| false);
     let values = model.forward(&batch, &context).unwrap().flatten_all().unwrap().to_vec1().unwrap();
     let logits = Logits { values, columns: labels };
     for strategy in AggregationStrategy::NAMES {

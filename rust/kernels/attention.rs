@@ -14,15 +14,22 @@ use crate::types::{Bounds, Dtype};
 const SCORES: usize = 32 * 1024;
 
 /// Mixes the rows of each sequence: `qkv [tokens, 3 * hidden]` (queries, keys, values of every head) to
-/// `out [tokens, hidden]`.
+/// `out [tokens, hidden]`. With bfloat16 both products are of narrow numbers; scores and their softmax stay float32.
 ///
 /// # Panics
 /// Unless the slices are whole rows of `bounds.tokens()` and `heads` divides `hidden`.
-pub fn attention(qkv: &[f32], bounds: &Bounds, heads: usize, out: &mut [f32]) {
-    attend_all(isa::current().1, qkv, bounds, heads, out);
+pub fn attention(dtype: Dtype, qkv: &[f32], bounds: &Bounds, heads: usize, out: &mut [f32]) {
+    attend_all(isa::current().1, dtype, qkv, bounds, heads, out);
 }
 
-fn attend_all(kernels: &'static dyn Kernels, qkv: &[f32], bounds: &Bounds, heads: usize, out: &mut [f32]) {
+fn attend_all(
+    kernels: &'static dyn Kernels,
+    dtype: Dtype,
+    qkv: &[f32],
+    bounds: &Bounds,
+    heads: usize,
+    out: &mut [f32],
+) {
     let tokens = bounds.tokens();
     if tokens == 0 {
         return;
@@ -34,26 +41,32 @@ fn attend_all(kernels: &'static dyn Kernels, qkv: &[f32], bounds: &Bounds, heads
     let sequences: Vec<_> = bounds.rows().filter(|rows| !rows.is_empty()).collect();
     let out = Out::new(out, hidden);
     parallel(sequences.len() * heads, |index| {
-        let head =
-            Head { qkv, hidden, width: hidden / heads, index: index % heads, rows: sequences[index / heads].clone() };
-        SCRATCH.with_borrow_mut(|scratch| head.attend(kernels, scratch, out));
+        let (rows, width) = (sequences[index / heads].clone(), hidden / heads);
+        let head = Head { kernels, dtype, qkv, hidden, width, index: index % heads, rows };
+        SCRATCH.with_borrow_mut(|scratch| head.attend(scratch, out));
     });
 }
 
 thread_local! {
-    /// Packed keys and values and a block of scores, kept from call to call.
+    /// What one head needs at a time, kept from call to call.
     static SCRATCH: RefCell<Scratch> = RefCell::default();
 }
 
 #[derive(Default)]
 struct Scratch {
+    /// Packed.
     keys: Vec<u32>,
+    /// Packed.
     values: Vec<u32>,
+    /// One block of queries, then one of shares, as bfloat16.
+    narrow: Vec<u32>,
     scores: Vec<f32>,
 }
 
 /// One head of one sequence.
 struct Head<'a> {
+    kernels: &'static dyn Kernels,
+    dtype: Dtype,
     qkv: &'a [f32],
     hidden: usize,
     /// Columns of a head.
@@ -65,77 +78,111 @@ struct Head<'a> {
 
 impl Head<'_> {
     #[allow(unsafe_code)]
-    fn attend(&self, kernels: &dyn Kernels, scratch: &mut Scratch, out: Out<'_>) {
+    fn attend(&self, scratch: &mut Scratch, out: Out<'_>) {
+        let Self { kernels, dtype, width, .. } = *self;
         let (length, panel) = (self.rows.len(), kernels.panel_width());
-        let scale = (self.width as f32).sqrt().recip();
-        self.pack_keys(&mut scratch.keys, panel);
-        self.pack_values(&mut scratch.values, panel);
-        let dtype = Dtype::Float32;
-        let keys = Panels { cells: &scratch.keys, outputs: length, depth: self.width, width: panel, dtype };
-        let values = Panels { cells: &scratch.values, outputs: self.width, depth: length, width: panel, dtype };
-        let block = (SCORES / length).max(1);
-        scratch.scores.resize(block.min(length) * length, 0.0);
+        let scale = (width as f32).sqrt().recip();
+        let Scratch { keys, values, narrow, scores } = scratch;
+        self.pack_keys(narrow, keys);
+        self.pack_values(values);
+        let keys = Panels { cells: keys, outputs: length, depth: dtype.cells(width), width: panel, dtype };
+        let values = Panels { cells: values, outputs: width, depth: dtype.cells(length), width: panel, dtype };
+        let block = (SCORES / length).max(1).min(length);
+        scores.resize(block * length, 0.0);
         for first in (0..length).step_by(block) {
             let rows = block.min(length - first);
-            let scores = &mut scratch.scores[..rows * length];
-            let queries = &self.qkv[(self.rows.start + first) * 3 * self.hidden + self.index * self.width..];
-            let product = Product {
-                rows,
-                cells: bytemuck::cast_slice(queries),
-                stride: 3 * self.hidden,
-                weights: keys,
-                bias: None,
-                out: Out::new(scores, length),
-                column: 0,
+            let scores = &mut scores[..rows * length];
+            // In float32 queries and shares are cells where they are.
+            let (cells, stride): (&[u32], _) = match dtype {
+                Dtype::Float32 => (bytemuck::cast_slice(self.from(0, first)), 3 * self.hidden),
+                Dtype::Bfloat16 => {
+                    narrow.clear();
+                    (first..first + rows).for_each(|query| self.narrow(self.part(0, query), narrow));
+                    (narrow, keys.depth)
+                }
             };
+            let into = Out::new(scores, length);
+            let product = Product { rows, cells, stride, weights: keys, bias: None, out: into, column: 0 };
             // SAFETY: the scores are ours alone.
             unsafe { kernels.multiply(&product, 0..keys.count()) };
             kernels.softmax(scores, length, scale);
-            let product = Product {
-                rows,
-                cells: bytemuck::cast_slice(scores),
-                stride: length,
-                weights: values,
-                bias: None,
-                out: out.below(self.rows.start + first),
-                column: self.index * self.width,
+            let (cells, stride): (&[u32], _) = match dtype {
+                Dtype::Float32 => (bytemuck::cast_slice(scores), length),
+                Dtype::Bfloat16 => {
+                    narrow.clear();
+                    scores.chunks_exact(length).for_each(|row| self.narrow(row, narrow));
+                    (narrow, values.depth)
+                }
             };
+            let (into, column) = (out.below(self.rows.start + first), self.index * width);
+            let product = Product { rows, cells, stride, weights: values, bias: None, out: into, column };
             // SAFETY: no other task has this head of these rows.
             unsafe { kernels.multiply(&product, 0..values.count()) };
         }
     }
 
+    /// Appends a row as cells.
+    fn narrow(&self, row: &[f32], cells: &mut Vec<u32>) {
+        match self.dtype {
+            Dtype::Float32 => cells.extend_from_slice(bytemuck::cast_slice(row)),
+            Dtype::Bfloat16 => {
+                let start = cells.len();
+                cells.resize(start + self.dtype.cells(row.len()), 0);
+                self.kernels.narrow(row, row.len(), &mut cells[start..]);
+            }
+        }
+    }
+
     /// Keys are the outputs of their product: each is a column of a panel.
-    fn pack_keys(&self, cells: &mut Vec<u32>, panel: usize) {
-        let length = self.rows.len();
-        cells.clear();
-        cells.resize(length.next_multiple_of(panel) * self.width, 0);
-        for (group, cells) in cells.chunks_exact_mut(panel * self.width).enumerate() {
+    fn pack_keys(&self, row: &mut Vec<u32>, packed: &mut Vec<u32>) {
+        let (length, panel) = (self.rows.len(), self.kernels.panel_width());
+        let depth = self.dtype.cells(self.width);
+        packed.clear();
+        packed.resize(length.next_multiple_of(panel) * depth, 0);
+        for (group, packed) in packed.chunks_exact_mut(panel * depth).enumerate() {
             for key in group * panel..length.min((group + 1) * panel) {
-                for (cells, value) in cells.chunks_exact_mut(panel).zip(self.part(1, key)) {
-                    cells[key % panel] = value.to_bits();
+                row.clear();
+                self.narrow(self.part(1, key), row);
+                for (packed, &cell) in packed.chunks_exact_mut(panel).zip(&*row) {
+                    packed[key % panel] = cell;
                 }
             }
         }
     }
 
-    /// Columns of the values are the outputs of their product: each row is a row of the panels.
-    fn pack_values(&self, cells: &mut Vec<u32>, panel: usize) {
-        let length = self.rows.len();
-        cells.clear();
-        cells.resize(self.width.next_multiple_of(panel) * length, 0);
-        for (group, cells) in cells.chunks_exact_mut(panel * length).enumerate() {
+    /// Columns of the values are the outputs of their product: each row is a row of the panels, or half of one.
+    fn pack_values(&self, packed: &mut Vec<u32>) {
+        let (length, panel) = (self.rows.len(), self.kernels.panel_width());
+        let depth = self.dtype.cells(length);
+        packed.clear();
+        packed.resize(self.width.next_multiple_of(panel) * depth, 0);
+        let nothing = vec![0.0; self.width];
+        for (group, packed) in packed.chunks_exact_mut(panel * depth).enumerate() {
             let columns = group * panel..self.width.min((group + 1) * panel);
-            for (row, cells) in cells.chunks_exact_mut(panel).enumerate() {
-                cells[..columns.len()].copy_from_slice(bytemuck::cast_slice(&self.part(2, row)[columns.clone()]));
+            for (at, packed) in packed.chunks_exact_mut(panel).enumerate() {
+                match self.dtype {
+                    Dtype::Float32 => {
+                        let row = &self.part(2, at)[columns.clone()];
+                        packed[..row.len()].copy_from_slice(bytemuck::cast_slice(row));
+                    }
+                    Dtype::Bfloat16 => {
+                        let high = if 2 * at + 1 < length { self.part(2, 2 * at + 1) } else { &nothing };
+                        let low = &self.part(2, 2 * at)[columns.clone()];
+                        self.kernels.interleave(low, &high[columns.clone()], packed);
+                    }
+                }
             }
         }
     }
 
     /// This head's query (0), key (1) or value (2) of a row of the sequence.
     fn part(&self, which: usize, row: usize) -> &[f32] {
+        &self.from(which, row)[..self.width]
+    }
+
+    /// The same with all that follows.
+    fn from(&self, which: usize, row: usize) -> &[f32] {
         &self.qkv[(self.rows.start + row) * 3 * self.hidden + which * self.hidden + self.index * self.width..]
-            [..self.width]
     }
 }
 
@@ -176,17 +223,20 @@ mod tests {
             let bounds = Bounds::from_lengths(lengths);
             let qkv = numbers(bounds.tokens() * 3 * hidden);
             let (twin, others) = twins();
-            for kernels in others.into_iter().map(|(_, kernels)| kernels).chain([twin]) {
+            let all = others.into_iter().map(|(_, kernels)| kernels).chain([twin]);
+            for (kernels, (dtype, close)) in
+                all.flat_map(|kernels| [(Dtype::Float32, 1e-5), (Dtype::Bfloat16, 0.03)].map(|dtype| (kernels, dtype)))
+            {
                 let mut out = vec![f32::NAN; bounds.tokens() * hidden];
-                attend_all(kernels, &qkv, &bounds, heads, &mut out);
+                attend_all(kernels, dtype, &qkv, &bounds, heads, &mut out);
                 for rows in bounds.rows() {
                     let qkv = &qkv[rows.start * 3 * hidden..rows.end * 3 * hidden];
                     let out = &out[rows.start * hidden..rows.end * hidden];
                     for (got, exact) in out.iter().zip(definition(qkv, heads, hidden)) {
-                        assert!((f64::from(*got) - exact).abs() < 1e-5, "{got}, not {exact}");
+                        assert!((f64::from(*got) - exact).abs() < close, "{dtype}: {got}, not {exact}");
                     }
                     let mut alone = vec![f32::NAN; out.len()];
-                    attend_all(kernels, qkv, &Bounds::from_lengths([rows.len()]), heads, &mut alone);
+                    attend_all(kernels, dtype, qkv, &Bounds::from_lengths([rows.len()]), heads, &mut alone);
                     assert_eq!(alone, out, "alone has other bits");
                 }
             }
@@ -196,6 +246,6 @@ mod tests {
     #[test]
     #[should_panic(expected = "attention: 6 is not a multiple of 4 heads")]
     fn heads_divide_the_width() {
-        attention(&[0.0; 18], &Bounds::from_lengths([1]), 4, &mut [0.0; 6]);
+        attention(Dtype::Float32, &[0.0; 18], &Bounds::from_lengths([1]), 4, &mut [0.0; 6]);
     }
 }

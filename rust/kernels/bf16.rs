@@ -19,6 +19,14 @@ pub(super) fn narrow(xs: &[f32], inputs: usize, rows: &mut [u32]) {
     }
 }
 
+/// Turns two rows into one of cells, the first row's numbers in the lower halves.
+#[inline(always)]
+pub(super) fn interleave(low: &[f32], high: &[f32], out: &mut [u32]) {
+    for ((cell, &low), &high) in out.iter_mut().zip(low).zip(high) {
+        *cell = round(low) | round(high) << 16;
+    }
+}
+
 /// The bits of the nearest bfloat16. NaN stays NaN, what is too large becomes infinite.
 #[inline(always)]
 fn round(x: f32) -> u32 {
@@ -54,5 +62,8 @@ mod tests {
         let mut rows = [u32::MAX; 4];
         narrow(&[1.0, 2.0, 3.0, -1.0, 0.5, 0.0], 3, &mut rows);
         assert_eq!(rows.map(widen), [[1.0, 2.0], [3.0, 0.0], [-1.0, 0.5], [0.0, 0.0]]);
+        let mut row = [0; 2];
+        interleave(&[1.0, 2.0], &[3.0, 4.0], &mut row);
+        assert_eq!(row.map(widen), [[1.0, 3.0], [2.0, 4.0]]);
     }
 }

@@ -45,7 +45,7 @@ impl Packed {
         mut row: impl FnMut(usize, &mut [f32]) -> Result<(), E>,
     ) -> Result<Self, E> {
         let width = kernels.panel_width();
-        let depth = depth(dtype, inputs);
+        let depth = dtype.cells(inputs);
         let mut cells = Cells::new(outputs.next_multiple_of(width) * depth);
         let (mut values, mut narrow) = (vec![0.0; inputs], vec![0; depth]);
         for output in 0..outputs {
@@ -75,10 +75,15 @@ impl Packed {
         self.inputs
     }
 
+    /// What it is held in.
+    pub fn dtype(&self) -> Dtype {
+        self.dtype
+    }
+
     /// As the product sees it.
     pub(super) fn panels(&self) -> Panels<'_> {
         let (outputs, width, dtype) = (self.outputs, self.kernels.panel_width(), self.dtype);
-        Panels { cells: self.cells.as_slice(), outputs, depth: depth(dtype, self.inputs), width, dtype }
+        Panels { cells: self.cells.as_slice(), outputs, depth: dtype.cells(self.inputs), width, dtype }
     }
 
     /// What knows how to multiply with it.
@@ -87,11 +92,13 @@ impl Packed {
     }
 }
 
-/// Cells of a row.
-fn depth(dtype: Dtype, inputs: usize) -> usize {
-    match dtype {
-        Dtype::Float32 => inputs,
-        Dtype::Bfloat16 => bf16::cells(inputs),
+impl Dtype {
+    /// Cells of a row of so many numbers.
+    pub(super) fn cells(self, numbers: usize) -> usize {
+        match self {
+            Self::Float32 => numbers,
+            Self::Bfloat16 => bf16::cells(numbers),
+        }
     }
 }
 

@@ -30,10 +30,10 @@ impl AttentionBlock {
     /// [`crate::Error::Backend`] unless the tensor is contiguous f32.
     pub fn forward(&self, xs: &Tensor, context: &Context<'_>) -> Result<Tensor> {
         map_rows(xs, self.output.outputs(), |xs, ys| {
-            let mut qkv = vec![0.0; 3 * xs.len()]; // (tokens, 3 * hidden)
+            let mut qkv = context.buffer(3 * xs.len()); // (tokens, 3 * hidden)
             self.qkv.apply(xs, Activation::Linear, &mut qkv);
-            let mut mixed = vec![0.0; xs.len()]; // (tokens, hidden)
-            kernels::attention(&qkv, context.bounds, self.heads, &mut mixed);
+            let mut mixed = context.buffer(xs.len()); // (tokens, hidden)
+            kernels::attention(self.qkv.dtype(), &qkv, context.bounds, self.heads, &mut mixed);
             self.output.product(&mixed, ys);
             self.norm.apply_residual(ys, self.output.bias(), xs);
         })
@@ -79,7 +79,7 @@ mod tests {
         let block = block();
         let bounds = Bounds::from_lengths([5, 1, 9]);
         let xs = tensor(7, bounds.tokens(), HIDDEN);
-        let ys = block.forward(&xs, &Context { bounds: &bounds, cancelled: &|| false }).unwrap();
+        let ys = block.forward(&xs, &Context::new(&bounds, &|| false)).unwrap();
         for rows in bounds.rows() {
             let alone = candle_form(&block, &xs.narrow(0, rows.start, rows.len()).unwrap());
             assert_close(&ys.narrow(0, rows.start, rows.len()).unwrap(), &alone, 1e-5);

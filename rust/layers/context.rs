@@ -1,23 +1,66 @@
 //! What every forward is told about the batch it runs in.
 
+use std::cell::RefCell;
+use std::ops::{Deref, DerefMut};
+
 use crate::error::{Error, Result};
 use crate::types::Bounds;
 
 /// Built once per batch and handed to every brick.
-#[derive(Clone, Copy)]
 pub struct Context<'a> {
     /// Which rows belong to which sequence.
     pub bounds: &'a Bounds,
     /// Says whether the caller no longer wants the result.
-    pub cancelled: &'a dyn Fn() -> bool,
+    cancelled: &'a dyn Fn() -> bool,
+    /// Buffers that a layer is done with.
+    spare: RefCell<Vec<Vec<f32>>>,
 }
 
-impl Context<'_> {
+impl<'a> Context<'a> {
+    /// For one batch.
+    pub fn new(bounds: &'a Bounds, cancelled: &'a dyn Fn() -> bool) -> Self {
+        Self { bounds, cancelled, spare: RefCell::default() }
+    }
+
     /// Asked between layers.
     ///
     /// # Errors
     /// [`Error::Interrupted`] once the caller has cancelled.
     pub fn check(&self) -> Result<()> {
         if (self.cancelled)() { Err(Error::Interrupted) } else { Ok(()) }
+    }
+
+    /// `length` numbers to be written over; layer after layer gets the same memory, as fresh pages cost as much as a norm.
+    pub(super) fn buffer(&self, length: usize) -> Buffer<'_> {
+        let mut spare = self.spare.borrow_mut();
+        let fitting = spare.iter().position(|buffer| buffer.len() == length);
+        let values = fitting.map_or_else(|| vec![0.0; length], |at| spare.swap_remove(at));
+        Buffer { values, spare: &self.spare }
+    }
+}
+
+/// Goes back to its context when it is dropped.
+pub(super) struct Buffer<'a> {
+    values: Vec<f32>,
+    spare: &'a RefCell<Vec<Vec<f32>>>,
+}
+
+impl Deref for Buffer<'_> {
+    type Target = [f32];
+
+    fn deref(&self) -> &[f32] {
+        &self.values
+    }
+}
+
+impl DerefMut for Buffer<'_> {
+    fn deref_mut(&mut self) -> &mut [f32] {
+        &mut self.values
+    }
+}
+
+impl Drop for Buffer<'_> {
+    fn drop(&mut self) {
+        self.spare.borrow_mut().push(std::mem::take(&mut self.values));
     }
 }

@@ -29,7 +29,7 @@ impl FeedForward {
     /// [`crate::Error::Backend`] unless the tensor is contiguous f32.
     pub fn forward(&self, xs: &Tensor, context: &Context<'_>) -> Result<Tensor> {
         map_rows(xs, self.down.outputs(), |xs, ys| {
-            let mut inner = vec![0.0; context.bounds.tokens() * self.up.outputs()]; // (tokens, intermediate)
+            let mut inner = context.buffer(context.bounds.tokens() * self.up.outputs()); // (tokens, intermediate)
             self.up.apply(xs, self.activation, &mut inner);
             self.down.product(&inner, ys); // (tokens, hidden)
             self.norm.apply_residual(ys, self.down.bias(), xs);
@@ -56,7 +56,7 @@ mod tests {
         };
         let bounds = Bounds::from_lengths([6, 2]);
         let xs = tensor(9, bounds.tokens(), hidden);
-        let ys = block.forward(&xs, &Context { bounds: &bounds, cancelled: &|| false }).unwrap();
+        let ys = block.forward(&xs, &Context::new(&bounds, &|| false)).unwrap();
         let inner = block.up.candle_form().forward(&xs).unwrap().gelu_erf().unwrap();
         let sum = (block.down.candle_form().forward(&inner).unwrap() + &xs).unwrap();
         assert_close(&ys, &block.norm.candle_form().forward(&sum).unwrap(), 1e-5);

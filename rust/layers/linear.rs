@@ -62,6 +62,11 @@ impl Linear {
         kernels::linear(xs, &self.weight, None, ys);
     }
 
+    /// What its weights are held in.
+    pub(super) fn dtype(&self) -> Dtype {
+        self.weight.dtype()
+    }
+
     /// Number of outputs.
     pub(super) fn outputs(&self) -> usize {
         self.weight.outputs()

@@ -78,7 +78,7 @@ impl Core {
     /// Tokens to logits, one per sequence.
     pub(super) fn forward(&self, sequences: &[&Encoding], cancelled: &dyn Fn() -> bool) -> Result<Vec<Logits>> {
         let batch = Batch::new(sequences, self.model.limits().segments);
-        let context = Context { bounds: &batch.bounds, cancelled };
+        let context = Context::new(&batch.bounds, cancelled);
         let logits = self.model.forward(&batch, &context)?; // (tokens or sequences, labels)
         let (rows, columns) = logits.dims2()?;
         let values = logits.flatten_all()?.to_vec1::<f32>()?;

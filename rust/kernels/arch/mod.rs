@@ -36,6 +36,9 @@ pub(super) trait Kernels: Sync {
     /// Rows of `inputs` numbers to rows of cells of two bfloat16.
     fn narrow(&self, xs: &[f32], inputs: usize, rows: &mut [u32]);
 
+    /// Two rows of numbers to one of cells of two bfloat16.
+    fn interleave(&self, low: &[f32], high: &[f32], row: &mut [u32]);
+
     /// Outputs of a panel of packed weights.
     fn panel_width(&self) -> usize;
 

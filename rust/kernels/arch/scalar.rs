@@ -20,6 +20,10 @@ impl Kernels for Scalar {
         bf16::narrow(xs, inputs, rows);
     }
 
+    fn interleave(&self, low: &[f32], high: &[f32], row: &mut [u32]) {
+        bf16::interleave(low, high, row);
+    }
+
     fn panel_width(&self) -> usize {
         PANEL
     }

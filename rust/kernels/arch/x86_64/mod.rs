@@ -76,6 +76,15 @@ macro_rules! kernels {
                 unsafe { run(xs, inputs, rows) }
             }
 
+            fn interleave(&self, low: &[f32], high: &[f32], row: &mut [u32]) {
+                #[target_feature(enable = $features)]
+                fn run(low: &[f32], high: &[f32], row: &mut [u32]) {
+                    bf16::interleave(low, high, row);
+                }
+                // SAFETY: a token exists only where its features were detected.
+                unsafe { run(low, high, row) }
+            }
+
             fn panel_width(&self) -> usize {
                 <$vector as Vector>::LANES * $vectors
             }
