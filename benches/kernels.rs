@@ -8,7 +8,7 @@ use std::time::Instant;
 
 use candlewick::Dtype;
 use candlewick::kernels::{Activation, Isa, Packed, Pool, attention, linear};
-use candlewick::types::Bounds;
+use candlewick::types::{Bounds, Rows};
 
 /// Name, inputs, outputs of the linear layers of BERT-base.
 const LAYERS: [(&str, usize, usize); 4] =
@@ -50,7 +50,7 @@ fn run(smoke: bool) {
     for (dtype, tokens) in DTYPES.into_iter().flat_map(|dtype| TOKENS.map(|tokens| (dtype, tokens))) {
         let bounds = Bounds::from_lengths([tokens]);
         let (qkv, mut out) = (numbers(3, tokens * 3 * HIDDEN), vec![0.0; tokens * HIDDEN]);
-        let best = best(smoke, || attention(dtype, &qkv, &bounds, HEADS, &mut out));
+        let best = best(smoke, || attention(dtype, &qkv, &bounds, Rows::All, HEADS, &mut out));
         report(&format!("{dtype} attention {tokens}"), best, 2 * tokens * tokens * HIDDEN);
     }
 }

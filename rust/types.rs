@@ -127,6 +127,15 @@ pub struct Cut {
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Bounds(Vec<usize>);
 
+/// Which rows of a sequence are wanted.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Rows {
+    /// All of them.
+    All,
+    /// The first one, which sequence heads read.
+    First,
+}
+
 impl Bounds {
     /// From the lengths of the sequences.
     pub fn from_lengths(lengths: impl IntoIterator<Item = usize>) -> Self {

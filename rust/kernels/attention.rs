@@ -8,18 +8,18 @@ use std::cell::RefCell;
 use super::arch::Kernels;
 use super::gemm::{Out, Panels, Product};
 use super::{isa, parallel};
-use crate::types::{Bounds, Dtype};
+use crate::types::{Bounds, Dtype, Rows};
 
 /// f32 of scores that exist at a time, unless a single row has more.
 const SCORES: usize = 32 * 1024;
 
 /// Mixes the rows of each sequence: `qkv [tokens, 3 * hidden]` (queries, keys, values of every head) to
-/// `out [tokens, hidden]`. With bfloat16 both products are of narrow numbers; scores and their softmax stay float32.
+/// `out [tokens, hidden]`, or `[sequences, hidden]` when only first rows are wanted. With bfloat16 both products are of narrow numbers; scores and their softmax stay float32.
 ///
 /// # Panics
-/// Unless the slices are whole rows of `bounds.tokens()` and `heads` divides `hidden`.
-pub fn attention(dtype: Dtype, qkv: &[f32], bounds: &Bounds, heads: usize, out: &mut [f32]) {
-    attend_all(isa::current().1, dtype, qkv, bounds, heads, out);
+/// Unless the slices are that many whole rows and `heads` divides `hidden`.
+pub fn attention(dtype: Dtype, qkv: &[f32], bounds: &Bounds, wanted: Rows, heads: usize, out: &mut [f32]) {
+    attend_all(isa::current().1, dtype, qkv, bounds, wanted, heads, out);
 }
 
 fn attend_all(
@@ -27,23 +27,31 @@ fn attend_all(
     dtype: Dtype,
     qkv: &[f32],
     bounds: &Bounds,
+    wanted: Rows,
     heads: usize,
     out: &mut [f32],
 ) {
-    let tokens = bounds.tokens();
-    if tokens == 0 {
+    let rows = match wanted {
+        Rows::All => bounds.tokens(),
+        Rows::First => bounds.sequences(),
+    };
+    if bounds.tokens() == 0 {
         return;
     }
-    let hidden = out.len() / tokens;
-    assert_eq!(out.len(), tokens * hidden, "attention: {} elements are not {tokens} rows", out.len());
-    assert_eq!(qkv.len(), 3 * out.len(), "attention: queries, keys and values are {} elements", qkv.len());
+    let hidden = out.len() / rows;
+    assert_eq!(out.len(), rows * hidden, "attention: {} elements are not {rows} rows", out.len());
+    assert_eq!(qkv.len(), 3 * bounds.tokens() * hidden, "attention: queries, keys and values are {}", qkv.len());
     assert!(hidden.is_multiple_of(heads), "attention: {hidden} is not a multiple of {heads} heads");
-    let sequences: Vec<_> = bounds.rows().filter(|rows| !rows.is_empty()).collect();
+    let sequences: Vec<_> = bounds.rows().enumerate().filter(|(_, rows)| !rows.is_empty()).collect();
     let out = Out::new(out, hidden);
     parallel(sequences.len() * heads, |index| {
-        let (rows, width) = (sequences[index / heads].clone(), hidden / heads);
+        let ((sequence, rows), width) = (sequences[index / heads].clone(), hidden / heads);
+        let (queries, below) = match wanted {
+            Rows::All => (rows.len(), rows.start),
+            Rows::First => (1, sequence),
+        };
         let head = Head { kernels, dtype, qkv, hidden, width, index: index % heads, rows };
-        SCRATCH.with_borrow_mut(|scratch| head.attend(scratch, out));
+        SCRATCH.with_borrow_mut(|scratch| head.attend(scratch, queries, out.below(below)));
     });
 }
 
@@ -78,7 +86,7 @@ struct Head<'a> {
 
 impl Head<'_> {
     #[allow(unsafe_code)]
-    fn attend(&self, scratch: &mut Scratch, out: Out<'_>) {
+    fn attend(&self, scratch: &mut Scratch, queries: usize, out: Out<'_>) {
         let Self { kernels, dtype, width, .. } = *self;
         let (length, panel) = (self.rows.len(), kernels.panel_width());
         let scale = (width as f32).sqrt().recip();
@@ -87,10 +95,10 @@ impl Head<'_> {
         self.pack_values(values);
         let keys = Panels { cells: keys, outputs: length, depth: dtype.cells(width), width: panel, dtype };
         let values = Panels { cells: values, outputs: width, depth: dtype.cells(length), width: panel, dtype };
-        let block = (SCORES / length).max(1).min(length);
+        let block = (SCORES / length).max(1).min(queries);
         scores.resize(block * length, 0.0);
-        for first in (0..length).step_by(block) {
-            let rows = block.min(length - first);
+        for first in (0..queries).step_by(block) {
+            let rows = block.min(queries - first);
             let scores = &mut scores[..rows * length];
             // In float32 queries and shares are cells where they are.
             let (cells, stride): (&[u32], _) = match dtype {
@@ -114,7 +122,7 @@ impl Head<'_> {
                     (narrow, values.depth)
                 }
             };
-            let (into, column) = (out.below(self.rows.start + first), self.index * width);
+            let (into, column) = (out.below(first), self.index * width);
             let product = Product { rows, cells, stride, weights: values, bias: None, out: into, column };
             // SAFETY: no other task has this head of these rows.
             unsafe { kernels.multiply(&product, 0..values.count()) };
@@ -228,7 +236,12 @@ mod tests {
                 all.flat_map(|kernels| [(Dtype::Float32, 1e-5), (Dtype::Bfloat16, 0.03)].map(|dtype| (kernels, dtype)))
             {
                 let mut out = vec![f32::NAN; bounds.tokens() * hidden];
-                attend_all(kernels, dtype, &qkv, &bounds, heads, &mut out);
+                attend_all(kernels, dtype, &qkv, &bounds, Rows::All, heads, &mut out);
+                let mut firsts = vec![f32::NAN; bounds.sequences() * hidden];
+                attend_all(kernels, dtype, &qkv, &bounds, Rows::First, heads, &mut firsts);
+                for (first, rows) in firsts.chunks(hidden).zip(bounds.rows()).filter(|(_, rows)| !rows.is_empty()) {
+                    assert_eq!(first, &out[rows.start * hidden..][..hidden], "first rows alone have other bits");
+                }
                 for rows in bounds.rows() {
                     let qkv = &qkv[rows.start * 3 * hidden..rows.end * 3 * hidden];
                     let out = &out[rows.start * hidden..rows.end * hidden];
@@ -236,7 +249,7 @@ mod tests {
                         assert!((f64::from(*got) - exact).abs() < close, "{dtype}: {got}, not {exact}");
                     }
                     let mut alone = vec![f32::NAN; out.len()];
-                    attend_all(kernels, dtype, qkv, &Bounds::from_lengths([rows.len()]), heads, &mut alone);
+                    attend_all(kernels, dtype, qkv, &Bounds::from_lengths([rows.len()]), Rows::All, heads, &mut alone);
                     assert_eq!(alone, out, "alone has other bits");
                 }
             }
@@ -246,6 +259,6 @@ mod tests {
     #[test]
     #[should_panic(expected = "attention: 6 is not a multiple of 4 heads")]
     fn heads_divide_the_width() {
-        attention(Dtype::Float32, &[0.0; 18], &Bounds::from_lengths([1]), 4, &mut [0.0; 6]);
+        attention(Dtype::Float32, &[0.0; 18], &Bounds::from_lengths([1]), Rows::All, 4, &mut [0.0; 6]);
     }
 }

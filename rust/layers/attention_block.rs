@@ -7,8 +7,10 @@ use super::context::Context;
 use super::linear::Linear;
 use super::norm::LayerNorm;
 use super::ops::map_rows;
+use super::pooling::first_rows;
 use crate::error::Result;
 use crate::kernels::{self, Activation};
+use crate::types::Rows;
 
 /// Self-attention with its projections, residual and norm.
 #[derive(Debug)]
@@ -24,18 +26,29 @@ pub struct AttentionBlock {
 }
 
 impl AttentionBlock {
-    /// `[tokens, hidden]` to the same.
+    /// `[tokens, hidden]` to the rows that are `wanted`: the same or `[sequences, hidden]`.
     ///
     /// # Errors
     /// [`crate::Error::Backend`] unless the tensor is contiguous f32.
-    pub fn forward(&self, xs: &Tensor, context: &Context<'_>) -> Result<Tensor> {
-        map_rows(xs, self.output.outputs(), |xs, ys| {
+    pub fn forward(&self, xs: &Tensor, wanted: Rows, context: &Context<'_>) -> Result<Tensor> {
+        let rows = match wanted {
+            Rows::All => context.bounds.tokens(),
+            Rows::First => context.bounds.sequences(),
+        };
+        map_rows(xs, rows, self.output.outputs(), |xs, ys| {
             let mut qkv = context.buffer(3 * xs.len()); // (tokens, 3 * hidden)
             self.qkv.apply(xs, Activation::Linear, &mut qkv);
-            let mut mixed = context.buffer(xs.len()); // (tokens, hidden)
-            kernels::attention(self.qkv.dtype(), &qkv, context.bounds, self.heads, &mut mixed);
+            let mut mixed = context.buffer(ys.len()); // (rows, hidden)
+            kernels::attention(self.qkv.dtype(), &qkv, context.bounds, wanted, self.heads, &mut mixed);
             self.output.product(&mixed, ys);
-            self.norm.apply_residual(ys, self.output.bias(), xs);
+            match wanted {
+                Rows::All => self.norm.apply_residual(ys, self.output.bias(), xs),
+                Rows::First => {
+                    let mut firsts = context.buffer(ys.len());
+                    first_rows(xs, context.bounds, &mut firsts);
+                    self.norm.apply_residual(ys, self.output.bias(), &firsts);
+                }
+            }
         })
     }
 }
@@ -79,8 +92,10 @@ mod tests {
         let block = block();
         let bounds = Bounds::from_lengths([5, 1, 9]);
         let xs = tensor(7, bounds.tokens(), HIDDEN);
-        let ys = block.forward(&xs, &Context::new(&bounds, &|| false)).unwrap();
-        for rows in bounds.rows() {
+        let ys = block.forward(&xs, Rows::All, &Context::new(&bounds, &|| false)).unwrap();
+        let firsts = block.forward(&xs, Rows::First, &Context::new(&bounds, &|| false)).unwrap();
+        for (sequence, rows) in bounds.rows().enumerate() {
+            assert_close(&firsts.narrow(0, sequence, 1).unwrap(), &ys.narrow(0, rows.start, 1).unwrap(), 0.0);
             let alone = candle_form(&block, &xs.narrow(0, rows.start, rows.len()).unwrap());
             assert_close(&ys.narrow(0, rows.start, rows.len()).unwrap(), &alone, 1e-5);
         }

@@ -6,6 +6,7 @@ use super::attention_block::AttentionBlock;
 use super::context::Context;
 use super::feed_forward::FeedForward;
 use crate::error::Result;
+use crate::types::Rows;
 
 /// The two blocks of a layer, in their order.
 #[derive(Debug)]
@@ -17,13 +18,13 @@ pub struct EncoderLayer {
 }
 
 impl EncoderLayer {
-    /// `[tokens, hidden]` to the same.
+    /// `[tokens, hidden]` to the rows that are `wanted`: the same or `[sequences, hidden]`.
     ///
     /// # Errors
     /// [`crate::Error::Interrupted`] when the batch was cancelled, [`crate::Error::Backend`] when a product fails.
-    pub fn forward(&self, xs: &Tensor, context: &Context<'_>) -> Result<Tensor> {
+    pub fn forward(&self, xs: &Tensor, wanted: Rows, context: &Context<'_>) -> Result<Tensor> {
         context.check()?;
-        let xs = self.attention.forward(xs, context)?;
+        let xs = self.attention.forward(xs, wanted, context)?;
         self.feed_forward.forward(&xs, context)
     }
 }

@@ -23,15 +23,16 @@ pub struct FeedForward {
 }
 
 impl FeedForward {
-    /// `[tokens, hidden]` to the same.
+    /// `[rows, hidden]` to the same.
     ///
     /// # Errors
     /// [`crate::Error::Backend`] unless the tensor is contiguous f32.
     pub fn forward(&self, xs: &Tensor, context: &Context<'_>) -> Result<Tensor> {
-        map_rows(xs, self.down.outputs(), |xs, ys| {
-            let mut inner = context.buffer(context.bounds.tokens() * self.up.outputs()); // (tokens, intermediate)
+        let rows = xs.dims()[0];
+        map_rows(xs, rows, self.down.outputs(), |xs, ys| {
+            let mut inner = context.buffer(rows * self.up.outputs()); // (rows, intermediate)
             self.up.apply(xs, self.activation, &mut inner);
-            self.down.product(&inner, ys); // (tokens, hidden)
+            self.down.product(&inner, ys); // (rows, hidden)
             self.norm.apply_residual(ys, self.down.bias(), xs);
         })
     }

@@ -49,7 +49,7 @@ impl Linear {
     /// # Errors
     /// [`crate::Error::Backend`] unless the tensor is contiguous f32.
     pub fn forward(&self, xs: &Tensor, activation: Activation) -> Result<Tensor> {
-        map_rows(xs, self.weight.outputs(), |xs, ys| self.apply(xs, activation, ys))
+        map_rows(xs, xs.dims()[0], self.weight.outputs(), |xs, ys| self.apply(xs, activation, ys))
     }
 
     /// The same on slices.

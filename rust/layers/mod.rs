@@ -22,4 +22,3 @@ pub use encoder_layer::EncoderLayer;
 pub use feed_forward::FeedForward;
 pub use linear::Linear;
 pub use norm::LayerNorm;
-pub use pooling::first_rows;

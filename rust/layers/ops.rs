@@ -9,13 +9,17 @@ pub(crate) fn in_place(xs: &Tensor, name: &'static str, kernel: impl Fn(&mut [f3
     Ok(xs.inplace_op1(&Kernel { name, kernel })?)
 }
 
-/// Applies `kernel` to the values of a contiguous f32 tensor `[rows, _]`, into a new one `[rows, columns]`.
-pub(crate) fn map_rows(xs: &Tensor, columns: usize, kernel: impl FnOnce(&[f32], &mut [f32])) -> Result<Tensor> {
+/// Applies `kernel` to the values of a contiguous f32 tensor, into a new one `[rows, columns]`.
+pub(crate) fn map_rows(
+    xs: &Tensor,
+    rows: usize,
+    columns: usize,
+    kernel: impl FnOnce(&[f32], &mut [f32]),
+) -> Result<Tensor> {
     let (storage, layout) = xs.storage_and_layout();
     let (Some((start, end)), Storage::Cpu(CpuStorage::F32(values))) = (layout.contiguous_offsets(), &*storage) else {
         return Err(Error::Backend(format!("expected contiguous f32 rows on the CPU, got {layout:?}")));
     };
-    let rows = layout.dims()[0];
     let mut ys = vec![0.0; rows * columns];
     kernel(&values[start..end], &mut ys);
     Ok(Tensor::from_vec(ys, (rows, columns), &Device::Cpu)?)

@@ -1,16 +1,14 @@
 //! From rows of tokens to one row per sequence.
 
-use candle_core::{Device, Tensor};
-
-use crate::error::Result;
 use crate::types::Bounds;
 
-/// The first row of each sequence: `[tokens, hidden]` to `[sequences, hidden]`.
-///
-/// # Errors
-/// [`crate::Error::Backend`] when a row lies outside `xs`.
-pub fn first_rows(xs: &Tensor, bounds: &Bounds) -> Result<Tensor> {
-    let rows: Vec<u32> = bounds.rows().map(|rows| rows.start as u32).collect();
-    let count = rows.len();
-    Ok(xs.index_select(&Tensor::from_vec(rows, count, &Device::Cpu)?, 0)?)
+/// Copies the first row of each sequence: `[tokens, hidden]` to `[sequences, hidden]`. A sequence without rows has zeros.
+pub(super) fn first_rows(xs: &[f32], bounds: &Bounds, out: &mut [f32]) {
+    let hidden = xs.len() / bounds.tokens().max(1);
+    for (rows, out) in bounds.rows().zip(out.chunks_exact_mut(hidden.max(1))) {
+        match xs.get(rows.start * hidden..(rows.start + 1) * hidden) {
+            Some(row) if !rows.is_empty() => out.copy_from_slice(row),
+            _ => out.fill(0.0),
+        }
+    }
 }

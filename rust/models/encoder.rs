@@ -6,7 +6,7 @@ use super::checkpoint::Checkpoint;
 use super::family::{Place, Shape};
 use crate::error::Result;
 use crate::layers::{AttentionBlock, Context, Embeddings, EncoderLayer, FeedForward};
-use crate::types::{Batch, Dtype};
+use crate::types::{Batch, Dtype, Rows};
 
 /// A post-norm encoder.
 #[derive(Debug)]
@@ -41,11 +41,13 @@ impl Encoder {
         Ok(Self { embeddings, layers })
     }
 
-    /// Hidden states, `[tokens, hidden]`.
-    pub(super) fn forward(&self, batch: &Batch, context: &Context<'_>) -> Result<Tensor> {
+    /// Hidden states of the rows that are `wanted`: `[tokens, hidden]` or `[sequences, hidden]`. The last layer
+    /// computes no others.
+    pub(super) fn forward(&self, batch: &Batch, wanted: Rows, context: &Context<'_>) -> Result<Tensor> {
         let mut xs = self.embeddings.forward(batch, context)?;
-        for layer in &self.layers {
-            xs = layer.forward(&xs, context)?;
+        for (index, layer) in self.layers.iter().enumerate() {
+            let last = index + 1 == self.layers.len();
+            xs = layer.forward(&xs, if last { wanted } else { Rows::All }, context)?;
         }
         Ok(xs)
     }

@@ -7,8 +7,8 @@ use super::family::{Family, Place};
 use crate::config::Task;
 use crate::error::Result;
 use crate::kernels::Activation;
-use crate::layers::{Context, Linear, first_rows};
-use crate::types::Dtype;
+use crate::layers::Linear;
+use crate::types::{Dtype, Rows};
 
 /// What a network does with its last hidden states.
 #[derive(Debug)]
@@ -54,12 +54,20 @@ impl Head {
         })
     }
 
-    /// `[tokens, hidden]` to `[tokens, labels]` or `[sequences, labels]`.
-    pub(super) fn forward(&self, xs: &Tensor, context: &Context<'_>) -> Result<Tensor> {
+    /// Which hidden states it needs.
+    pub(super) fn reads(&self) -> Rows {
+        match self {
+            Self::Token(_) => Rows::All,
+            Self::Sequence { .. } => Rows::First,
+        }
+    }
+
+    /// `[rows, hidden]` to `[rows, labels]`.
+    pub(super) fn forward(&self, xs: &Tensor) -> Result<Tensor> {
         match self {
             Self::Token(output) => output.forward(xs, Activation::Linear),
             Self::Sequence { dense, activation, output } => {
-                let xs = dense.forward(&first_rows(xs, context.bounds)?, *activation)?; // (sequences, hidden)
+                let xs = dense.forward(xs, *activation)?; // (sequences, hidden)
                 output.forward(&xs, Activation::Linear)
             }
         }

@@ -80,8 +80,8 @@ impl Model {
     /// [`Error::Interrupted`] when the batch was cancelled, [`Error::Backend`] when the computation failed,
     /// [`Error::ModelFormat`] when it met an embedding that is NaN or infinite.
     pub fn forward(&self, batch: &Batch, context: &Context<'_>) -> Result<Tensor> {
-        let xs = self.encoder.forward(batch, context)?;
-        self.head.forward(&xs, context)
+        let xs = self.encoder.forward(batch, self.head.reads(), context)?;
+        self.head.forward(&xs)
     }
 
     /// What the network's tables allow.
