@@ -17,7 +17,7 @@ const ROOMS: &[(&str, &[&str])] = &[
     ("postprocess", &["kernels"]),
     ("pipeline", &["kernels", "weights", "layers", "models", "tokenizer", "batch", "postprocess"]),
     ("server", &["pipeline"]),
-    ("python", &["pipeline", "server"]),
+    ("python", &["kernels", "pipeline", "server"]),
 ];
 const EVERYWHERE: &[&str] = &["error", "types", "config"];
 

@@ -217,5 +217,17 @@ def test_long_work_shows_its_speed(tmp_path: Path) -> None:
     assert (tmp_path / "out.jsonl").read_text(encoding="utf-8").count("\n") == 20_000
 
 
+def test_doctor() -> None:
+    done = run("doctor")
+    assert done.returncode == 0, done.stderr
+    for part in ("processor", "instruction set", "threads", "bfloat16", "GB/s", "GFLOP/s", "Hub cache"):
+        assert part in done.stdout, part
+    quick = run("doctor", "--quick", CANDLEWICK_ISA="scalar", CANDLEWICK_NUM_THREADS="3", HF_HOME="/nowhere").stdout
+    assert "scalar (CANDLEWICK_ISA=scalar; available: scalar" in quick and "GB/s" not in quick
+    assert "CANDLEWICK_NUM_THREADS=3" in quick and "/nowhere/hub (0 models)" in quick
+    wrong = run("doctor", CANDLEWICK_ISA="mmx")
+    assert wrong.returncode == 2 and "CANDLEWICK_ISA: expected scalar" in wrong.stderr
+
+
 def test_version() -> None:
     assert run("--version").stdout == f"candlewick {candlewick.__version__}\n"

@@ -9,7 +9,7 @@ from typing_extensions import Unpack
 
 from candlewick.types import TextClassificationOptions, TokenClassificationOptions
 
-__all__ = ["Answers", "Logits", "TextClassifier", "TokenClassifier", "__version__", "task_of"]
+__all__ = ["Answers", "Logits", "TextClassifier", "TokenClassifier", "__version__", "machine", "task_of"]
 
 __version__: Final[str]
 
@@ -17,6 +17,9 @@ class _LoadOptions(TypedDict, total=False):
     dtype: str | None
     threads: int | None
     max_tokens: int | None
+
+def machine(measure: bool) -> dict[str, Any]:
+    """What runs on this machine, and with `measure` its rates in bytes and operations a second."""
 
 def task_of(folder: str) -> str:
     """Give the task that a model folder's `config.json` names."""

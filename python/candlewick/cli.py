@@ -186,6 +186,16 @@ def _app() -> Any:
             )
         )
 
+    @app.command(epilog=_examples("candlewick doctor", "CANDLEWICK_ISA=avx2 candlewick doctor --quick"))
+    def doctor(
+        quick: bool = typer.Option(False, "--quick", help="Without the measurements, which take half a second."),
+    ) -> None:
+        """Show what this machine has, and what would run on it."""
+        from candlewick._cli_doctor import report
+
+        for name, value in report(measure=not quick):
+            print(f"{name:18} {value}")
+
     return app
 
 

@@ -61,7 +61,7 @@ def resolve(
         return name
     if not _ID.fullmatch(name):
         raise ModelNotFoundError(f"{name}: no such folder, and not a Hub id (name or organisation/name)")
-    cache = _cache(cache_dir)
+    cache = cache_folder(cache_dir)
     offline = local_files_only or os.environ.get("HF_HUB_OFFLINE", "").upper() in {"1", "ON", "YES", "TRUE"}
     if offline or (revision is not None and _COMMIT.fullmatch(revision)):
         folder = _cached(cache, name, revision)
@@ -72,7 +72,7 @@ def resolve(
     return _download(name, revision, token, cache)
 
 
-def _cache(cache_dir: str | os.PathLike[str] | None) -> Path:
+def cache_folder(cache_dir: str | os.PathLike[str] | None) -> Path:
     """The folder of the Hub's cache, by the same rules as `huggingface_hub`."""
     if cache_dir is not None:
         return Path(cache_dir)

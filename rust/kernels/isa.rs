@@ -51,6 +51,14 @@ impl Isa {
     }
 }
 
+/// Whether products of bfloat16 have an instruction of their own in this process.
+///
+/// # Panics
+/// As [`Isa::current`].
+pub fn has_bfloat16() -> bool {
+    current().1.has_bfloat16()
+}
+
 impl fmt::Display for Isa {
     fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
         formatter.write_str(self.name())

@@ -92,7 +92,11 @@ impl Core {
     }
 }
 
-fn threads_from_environment() -> Result<Option<NonZeroUsize>> {
+/// `CANDLEWICK_NUM_THREADS`, if it is set.
+///
+/// # Errors
+/// [`Error::Parameter`] unless it is a whole number of at least 1.
+pub fn threads_from_environment() -> Result<Option<NonZeroUsize>> {
     const NAME: &str = "CANDLEWICK_NUM_THREADS";
     let Ok(value) = std::env::var(NAME) else { return Ok(None) };
     let threads = value.trim().parse::<NonZeroUsize>();

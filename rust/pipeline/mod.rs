@@ -16,6 +16,8 @@ use crate::error::Result;
 use crate::kernels::Isa;
 use crate::types::{Cut, Dtype, Input};
 
+pub use self::core::threads_from_environment;
+
 use self::core::Core;
 
 pub use stream::Stream;

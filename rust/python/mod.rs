@@ -9,8 +9,11 @@ mod work;
 use std::path::Path;
 
 use pyo3::prelude::*;
+use pyo3::types::PyDict;
 
 use crate::config::Config;
+use crate::kernels::{Isa, Limits, Pool, isa};
+use crate::pipeline::threads_from_environment;
 
 /// The task that a model folder's `config.json` names.
 #[pyfunction]
@@ -26,6 +29,25 @@ fn task_of(folder: &str) -> PyResult<&'static str> {
     }
 }
 
+/// What runs on this machine, and with `measure` its rates in bytes and operations a second.
+#[pyfunction]
+fn machine(py: Python<'_>, measure: bool) -> PyResult<Bound<'_, PyDict>> {
+    let isa = isa::selected().map_err(|error| errors::parameter(isa::VARIABLE, &error.allowed, &error.asked))?;
+    let dict = PyDict::new(py);
+    dict.set_item("isa", isa.name())?;
+    dict.set_item("available", Isa::available().into_iter().map(Isa::name).collect::<Vec<_>>())?;
+    dict.set_item("bfloat16", isa::has_bfloat16())?;
+    let threads = threads_from_environment().map_err(errors::to_exception)?;
+    dict.set_item("threads", Pool::new(threads).threads().get())?;
+    if measure {
+        let limits = py.detach(|| Limits::measure(threads)).map_err(|error| errors::to_exception(error.into()))?;
+        dict.set_item("bandwidth", limits.bandwidth)?;
+        dict.set_item("float32_rate", limits.float32)?;
+        dict.set_item("bfloat16_rate", limits.bfloat16)?;
+    }
+    Ok(dict)
+}
+
 #[pymodule(gil_used = false)]
 mod _native {
     use pyo3::prelude::*;
@@ -35,7 +57,7 @@ mod _native {
     #[pymodule_export]
     use super::results::{Answers, Logits};
     #[pymodule_export]
-    use super::task_of;
+    use super::{machine, task_of};
 
     #[pymodule_export]
     #[expect(non_upper_case_globals, reason = "the name that Python expects")]

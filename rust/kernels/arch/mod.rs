@@ -33,6 +33,11 @@ pub(super) trait Kernels: Sync {
     /// `softmax(scale * x)`, rows of `cols`.
     fn softmax(&self, xs: &mut [f32], cols: usize, scale: f32);
 
+    /// Whether products of bfloat16 have an instruction of their own.
+    fn has_bfloat16(&self) -> bool {
+        false
+    }
+
     /// Rows of `inputs` numbers to rows of cells of two bfloat16.
     fn narrow(&self, xs: &[f32], inputs: usize, rows: &mut [u32]);
 

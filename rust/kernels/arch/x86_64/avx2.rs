@@ -213,6 +213,10 @@ impl Micro for Halves {
 }
 
 impl Avx2 {
+    fn has_bfloat16() -> bool {
+        false
+    }
+
     /// # Safety
     /// - That of [`Kernels::multiply`](crate::kernels::arch::Kernels::multiply).
     unsafe fn product(self, product: &Product<'_>, panels: Range<usize>) {

@@ -267,6 +267,10 @@ impl Micro for Pairs {
 }
 
 impl Avx512 {
+    fn has_bfloat16() -> bool {
+        Dot::detect().is_some()
+    }
+
     /// # Safety
     /// - That of [`Kernels::multiply`](crate::kernels::arch::Kernels::multiply).
     unsafe fn product(self, product: &Product<'_>, panels: Range<usize>) {

@@ -67,6 +67,10 @@ macro_rules! kernels {
                 unsafe { run(*self, xs, cols, scale) }
             }
 
+            fn has_bfloat16(&self) -> bool {
+                Self::has_bfloat16()
+            }
+
             fn narrow(&self, xs: &[f32], inputs: usize, rows: &mut [u32]) {
                 #[target_feature(enable = $features)]
                 fn run(xs: &[f32], inputs: usize, rows: &mut [u32]) {
