@@ -94,10 +94,15 @@ impl Pool {
         }
         let team = Team::new(threads.get() - 1).map_err(|error| PoolError::Threads(error.to_string()))?;
         let (running, turn, free) = (AtomicUsize::new(0), Mutex::new(()), Condvar::new());
-        let crew = Arc::new(Crew { pid, threads, team, running, turn, free });
+        let made = Arc::new(Crew { pid, threads, team, running, turn, free });
+        let mut crew = Arc::clone(&made);
         let previous = self.crews.rcu(|crews| {
             let mut crews: Vec<_> = crews.iter().filter(|crew| crew.pid == pid).cloned().collect();
-            crews.push(Arc::clone(&crew));
+            // Another caller may have been faster: a budget has one crew, or more would run than it has threads.
+            crew = Arc::clone(crews.iter().find(mine).unwrap_or(&made));
+            if Arc::ptr_eq(&crew, &made) {
+                crews.push(Arc::clone(&made));
+            }
             crews
         });
         for foreign in previous.iter().filter(|crew| crew.pid != pid) {
@@ -245,6 +250,22 @@ mod tests {
             }
         });
         assert_eq!(most.into_inner(), 2);
+    }
+
+    #[test]
+    fn callers_that_come_first_together_share_one_crew() {
+        for _ in 0..100 {
+            let (pool, together) = (Pool::new(budget(2)), std::sync::Barrier::new(4));
+            std::thread::scope(|scope| {
+                for _ in 0..4 {
+                    scope.spawn(|| {
+                        together.wait();
+                        run(&pool, None, || ()).unwrap();
+                    });
+                }
+            });
+            assert_eq!(pool.crews.load().len(), 1);
+        }
     }
 
     #[test]
