@@ -7,14 +7,14 @@ use std::num::NonZeroUsize;
 use std::time::Instant;
 
 use candlewick::Dtype;
-use candlewick::kernels::{Activation, Isa, Packed, Pool, attention, linear};
+use candlewick::kernels::{Activation, Isa, Packed, Pool, Scratch, attention, linear};
 use candlewick::types::{Bounds, Rows};
 
 /// Name, inputs, outputs of the linear layers of BERT-base.
 const LAYERS: [(&str, usize, usize); 4] =
     [("qkv", 768, 2_304), ("output", 768, 768), ("up", 768, 3_072), ("down", 3_072, 768)];
 const TOKENS: [usize; 5] = [1, 8, 32, 128, 512];
-const DTYPES: [Dtype; 2] = [Dtype::Float32, Dtype::Bfloat16];
+const DTYPES: [Dtype; 3] = [Dtype::Float32, Dtype::Bfloat16, Dtype::Int8];
 const HEADS: usize = 12;
 const HIDDEN: usize = 768;
 
@@ -33,21 +33,21 @@ fn run(smoke: bool) {
             (0..if smoke { 1 } else { 12 }).map(|layer| weights(dtype, layer, inputs, outputs)).collect();
         for tokens in TOKENS {
             let xs = numbers(7, tokens * inputs);
-            let mut ys = vec![0.0; tokens * outputs];
+            let (mut ys, mut scratch) = (vec![0.0; tokens * outputs], Scratch::default());
             let bias = vec![0.5; outputs];
-            linear(&xs, &layers[0], Some((&bias, Activation::Linear)), &mut ys);
+            linear(&xs, &layers[0], Some((&bias, Activation::Linear)), &mut ys, &mut scratch);
             if dtype == Dtype::Float32 {
                 check(&xs, inputs, &ys, outputs);
             }
             let best = best(smoke, || {
                 for layer in &layers {
-                    linear(&xs, layer, Some((&bias, Activation::Linear)), &mut ys);
+                    linear(&xs, layer, Some((&bias, Activation::Linear)), &mut ys, &mut scratch);
                 }
             }) / layers.len() as f64;
             report(&format!("{dtype} {name} {tokens} x {inputs} x {outputs}"), best, tokens * inputs * outputs);
         }
     }
-    for (dtype, tokens) in DTYPES.into_iter().flat_map(|dtype| TOKENS.map(|tokens| (dtype, tokens))) {
+    for (dtype, tokens) in DTYPES[..2].iter().flat_map(|&dtype| TOKENS.map(|tokens| (dtype, tokens))) {
         let bounds = Bounds::from_lengths([tokens]);
         let (qkv, mut out) = (numbers(3, tokens * 3 * HIDDEN), vec![0.0; tokens * HIDDEN]);
         let best = best(smoke, || attention(dtype, &qkv, &bounds, Rows::All, HEADS, &mut out));

@@ -347,6 +347,9 @@ named! {
         Float32 = "float32",
         /// Weights and what they are multiplied with have 8 bits of precision, sums are float32.
         Bfloat16 = "bfloat16",
+        /// Weights and what they are multiplied with are integers from -127 to 127 with a factor for each output and for
+        /// each row, sums are exact.
+        Int8 = "int8",
     }
 }
 

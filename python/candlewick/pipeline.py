@@ -18,8 +18,7 @@ _TASKS = {
     "text-classification": "text-classification",
     "sentiment-analysis": "text-classification",
 }
-#: What this build can compute in; the others come with the engine that computes them.
-_DTYPES = ("float32", "bfloat16")
+_DTYPES = ("float32", "bfloat16", "int8")
 _QUALITIES = ("warn", "strict", "skip")
 
 

@@ -14,10 +14,11 @@ use crate::types::{Bounds, Dtype, Rows};
 const SCORES: usize = 32 * 1024;
 
 /// Mixes the rows of each sequence: `qkv [tokens, 3 * hidden]` (queries, keys, values of every head) to
-/// `out [tokens, hidden]`, or `[sequences, hidden]` when only first rows are wanted. With bfloat16 both products are of narrow numbers; scores and their softmax stay float32.
+/// `out [tokens, hidden]`, or `[sequences, hidden]` when only first rows are wanted. With bfloat16 both
+/// products are of narrow numbers; scores and their softmax stay float32.
 ///
 /// # Panics
-/// Unless the slices are that many whole rows and `heads` divides `hidden`.
+/// Unless the slices are that many whole rows, `heads` divides `hidden`, and `dtype` is not int8.
 pub fn attention(dtype: Dtype, qkv: &[f32], bounds: &Bounds, wanted: Rows, heads: usize, out: &mut [f32]) {
     attend_all(isa::current().1, dtype, qkv, bounds, wanted, heads, out);
 }
@@ -38,6 +39,7 @@ fn attend_all(
     if bounds.tokens() == 0 {
         return;
     }
+    assert!(dtype != Dtype::Int8, "attention: scores of int8 would be too coarse");
     let hidden = out.len() / rows;
     assert_eq!(out.len(), rows * hidden, "attention: {} elements are not {rows} rows", out.len());
     assert_eq!(qkv.len(), 3 * bounds.tokens() * hidden, "attention: queries, keys and values are {}", qkv.len());
@@ -93,8 +95,10 @@ impl Head<'_> {
         let Scratch { keys, values, narrow, scores } = scratch;
         self.pack_keys(narrow, keys);
         self.pack_values(values);
-        let keys = Panels { cells: keys, outputs: length, depth: dtype.cells(width), width: panel, dtype };
-        let values = Panels { cells: values, outputs: width, depth: dtype.cells(length), width: panel, dtype };
+        let keys =
+            Panels { cells: keys, outputs: length, depth: dtype.cells(width), width: panel, dtype, integers: None };
+        let values =
+            Panels { cells: values, outputs: width, depth: dtype.cells(length), width: panel, dtype, integers: None };
         let block = (SCORES / length).max(1).min(queries);
         scores.resize(block * length, 0.0);
         for first in (0..queries).step_by(block) {
@@ -103,27 +107,28 @@ impl Head<'_> {
             // In float32 queries and shares are cells where they are.
             let (cells, stride): (&[u32], _) = match dtype {
                 Dtype::Float32 => (bytemuck::cast_slice(self.from(0, first)), 3 * self.hidden),
-                Dtype::Bfloat16 => {
+                Dtype::Bfloat16 | Dtype::Int8 => {
                     narrow.clear();
                     (first..first + rows).for_each(|query| self.narrow(self.part(0, query), narrow));
                     (narrow, keys.depth)
                 }
             };
             let into = Out::new(scores, length);
-            let product = Product { rows, cells, stride, weights: keys, bias: None, out: into, column: 0 };
+            let product =
+                Product { rows, cells, stride, factors: &[], weights: keys, bias: None, out: into, column: 0 };
             // SAFETY: the scores are ours alone.
             unsafe { kernels.multiply(&product, 0..keys.count()) };
             kernels.softmax(scores, length, scale);
             let (cells, stride): (&[u32], _) = match dtype {
                 Dtype::Float32 => (bytemuck::cast_slice(scores), length),
-                Dtype::Bfloat16 => {
+                Dtype::Bfloat16 | Dtype::Int8 => {
                     narrow.clear();
                     scores.chunks_exact(length).for_each(|row| self.narrow(row, narrow));
                     (narrow, values.depth)
                 }
             };
             let (into, column) = (out.below(first), self.index * width);
-            let product = Product { rows, cells, stride, weights: values, bias: None, out: into, column };
+            let product = Product { rows, cells, stride, factors: &[], weights: values, bias: None, out: into, column };
             // SAFETY: no other task has this head of these rows.
             unsafe { kernels.multiply(&product, 0..values.count()) };
         }
@@ -133,7 +138,7 @@ impl Head<'_> {
     fn narrow(&self, row: &[f32], cells: &mut Vec<u32>) {
         match self.dtype {
             Dtype::Float32 => cells.extend_from_slice(bytemuck::cast_slice(row)),
-            Dtype::Bfloat16 => {
+            Dtype::Bfloat16 | Dtype::Int8 => {
                 let start = cells.len();
                 cells.resize(start + self.dtype.cells(row.len()), 0);
                 self.kernels.narrow(row, row.len(), &mut cells[start..]);
@@ -173,7 +178,7 @@ impl Head<'_> {
                         let row = &self.part(2, at)[columns.clone()];
                         packed[..row.len()].copy_from_slice(bytemuck::cast_slice(row));
                     }
-                    Dtype::Bfloat16 => {
+                    Dtype::Bfloat16 | Dtype::Int8 => {
                         let high = if 2 * at + 1 < length { self.part(2, 2 * at + 1) } else { &nothing };
                         let low = &self.part(2, 2 * at)[columns.clone()];
                         self.kernels.interleave(low, &high[columns.clone()], packed);

@@ -16,6 +16,7 @@ use std::marker::PhantomData;
 use std::ops::Range;
 
 use super::arch::Vector;
+use super::micro::Micro;
 use super::{Activation, activation};
 use crate::types::Dtype;
 
@@ -38,6 +39,8 @@ pub(super) struct Panels<'a> {
     pub width: usize,
     /// What a cell holds, here and in `x`.
     pub dtype: Dtype,
+    /// Of int8: what the sum of each output starts with (the bits of an i32) and its factor; for whole panels.
+    pub integers: Option<(&'a [f32], &'a [f32])>,
 }
 
 impl Panels<'_> {
@@ -55,6 +58,8 @@ pub(super) struct Product<'a> {
     /// `x`, rows of `stride` cells of which the first `weights.depth` count.
     pub cells: &'a [u32],
     pub stride: usize,
+    /// Of int8: each row's factor.
+    pub factors: &'a [f32],
     pub weights: Panels<'a>,
     /// Added at the end, and the activation after it.
     pub bias: Option<(&'a [f32], Activation)>,
@@ -105,38 +110,6 @@ impl<'a> Out<'a> {
     }
 }
 
-/// What an instruction set does with two vectors of cells.
-#[allow(unsafe_code)]
-pub(super) trait Micro: Copy {
-    /// The token that proves the instructions.
-    type Isa: Copy;
-    /// f32 vectors of the same number of lanes.
-    type Floats: Vector<Isa = Self::Isa>;
-    /// A vector of cells.
-    type Cells: Copy;
-
-    /// As many cells as there are lanes.
-    ///
-    /// # Safety
-    /// - They can be read.
-    unsafe fn load(isa: Self::Isa, from: *const u32) -> Self::Cells;
-
-    /// The cell in every lane.
-    ///
-    /// # Safety
-    /// - It can be read.
-    unsafe fn spread(isa: Self::Isa, from: *const u32) -> Self::Cells;
-
-    /// Adds the product of two vectors of cells.
-    fn add_product(self, x: Self::Cells, w: Self::Cells) -> Self;
-
-    /// The lanes as they are.
-    fn pause(self) -> Self::Floats;
-
-    /// The other way.
-    fn resume(lanes: Self::Floats) -> Self;
-}
-
 /// Rows of the tallest tile. What did not pay with 8 rows, which pass over a panel twice: fetching the next panel ahead
 /// (1.3 times as long), and tiles of 12 rows and half a panel (1.8 times).
 const ROWS: usize = 6;
@@ -150,7 +123,7 @@ pub(super) const WIDEST: usize = 64;
 #[allow(unsafe_code)]
 #[inline(always)]
 pub(super) unsafe fn multiply<M: Micro, const VECTORS: usize>(
-    isa: M::Isa,
+    isa: <M::Lanes as Vector>::Isa,
     product: &Product<'_>,
     panels: Range<usize>,
 ) {
@@ -203,10 +176,14 @@ struct Place {
 /// - That of [`multiply`].
 #[allow(unsafe_code)]
 #[inline(always)]
-unsafe fn run<M: Micro, const COUNT: usize, const VECTORS: usize>(isa: M::Isa, product: &Product<'_>, place: &Place) {
-    let lanes = M::Floats::LANES;
-    let Panels { cells, outputs, depth, width, .. } = product.weights;
-    assert!(width == lanes * VECTORS && width <= WIDEST);
+unsafe fn run<M: Micro, const COUNT: usize, const VECTORS: usize>(
+    isa: <M::Lanes as Vector>::Isa,
+    product: &Product<'_>,
+    place: &Place,
+) {
+    let lanes = M::Lanes::LANES;
+    let Panels { cells, outputs, depth, width, integers, .. } = product.weights;
+    assert!(width == lanes * VECTORS && width <= WIDEST && M::INTEGERS == integers.is_some());
     let (column, k) = (place.panel * width, &place.k);
     let present = width.min(outputs - column);
     let panel = &cells[place.panel * depth * width..][k.start * width..k.end * width];
@@ -218,49 +195,59 @@ unsafe fn run<M: Micro, const COUNT: usize, const VECTORS: usize>(isa: M::Isa, p
     // Results pass through memory here: loops over the accumulators have to be short enough to be unrolled, or the
     // accumulators are on the stack and every step writes them.
     let mut tile = [[0.0; WIDEST]; COUNT];
-    if !place.starts {
-        for (index, tile) in tile.iter_mut().enumerate() {
+    for (index, tile) in tile.iter_mut().enumerate() {
+        if !place.starts {
             // SAFETY: the caller's; the slice is gone before the next one is made.
             let out = unsafe { product.out.row(place.first + index, product.column + column, present) };
             tile[..present].copy_from_slice(out);
+        } else if let Some((starts, _)) = integers {
+            tile[..width].copy_from_slice(&starts[column..][..width]);
         }
     }
-    let mut sums = [[M::resume(M::Floats::splat(isa, 0.0)); VECTORS]; COUNT];
+    let mut sums = [[M::Lanes::splat(isa, 0.0); VECTORS]; COUNT];
     for (sums, tile) in sums.iter_mut().zip(&tile) {
         for (sum, lanes) in sums.iter_mut().zip(tile.chunks_exact(lanes)) {
-            *sum = M::resume(M::Floats::load(isa, lanes));
+            *sum = M::Lanes::load(isa, lanes);
         }
     }
 
     for k in 0..k.len() {
         // SAFETY: the panel has `width` cells for each `k`.
-        let mut w = [unsafe { M::load(isa, panel.as_ptr().add(k * width)) }; VECTORS];
+        let mut w = [unsafe { M::Lanes::load_cells(isa, panel.as_ptr().add(k * width)) }; VECTORS];
         for (vector, w) in w.iter_mut().enumerate().skip(1) {
             // SAFETY: as above.
-            *w = unsafe { M::load(isa, panel.as_ptr().add(k * width + vector * lanes)) };
+            *w = unsafe { M::Lanes::load_cells(isa, panel.as_ptr().add(k * width + vector * lanes)) };
         }
         for (row, sums) in rows.iter().zip(&mut sums) {
             // SAFETY: every row has a cell for each `k`.
-            let x = unsafe { M::spread(isa, row.as_ptr().add(k)) };
+            let x = unsafe { M::Lanes::spread_cell(isa, row.as_ptr().add(k)) };
             for (sum, &w) in sums.iter_mut().zip(&w) {
-                *sum = sum.add_product(x, w);
+                *sum = M::add_product(*sum, x, w);
             }
         }
     }
 
     for (sums, tile) in sums.iter().zip(&mut tile) {
         for (sum, lanes) in sums.iter().zip(tile.chunks_exact_mut(lanes)) {
-            sum.pause().store(lanes);
+            sum.store(lanes);
         }
     }
-    for (index, tile) in tile.iter().enumerate() {
+    for (index, tile) in tile.iter_mut().enumerate() {
+        if place.ends
+            && let Some((_, factors)) = integers
+        {
+            let of_row = M::Lanes::splat(isa, product.factors[place.first + index]);
+            for (sums, factors) in tile.chunks_exact_mut(lanes).zip(factors[column..][..width].chunks_exact(lanes)) {
+                (M::Lanes::load(isa, sums).to_floats() * (of_row * M::Lanes::load(isa, factors))).store(sums);
+            }
+        }
         // SAFETY: as above.
         let out = unsafe { product.out.row(place.first + index, product.column + column, present) };
         out.copy_from_slice(&tile[..present]);
         if place.ends
             && let Some((bias, function)) = product.bias
         {
-            activation::activate::<M::Floats>(isa, out, Some(&bias[column..column + present]), function);
+            activation::activate::<M::Lanes>(isa, out, Some(&bias[column..column + present]), function);
         }
     }
 }
@@ -294,10 +281,11 @@ mod tests {
         };
         let packed = Packed::pack_for(kernels, dtype, outputs, inputs, fill).unwrap();
         let bias = numbers(5, outputs);
-        let mut cells = vec![0; rows * packed.panels().depth];
+        let (mut cells, mut factors) = (vec![0; rows * packed.panels().depth], vec![0.0; rows]);
         match dtype {
             Dtype::Float32 => cells.copy_from_slice(bytemuck::cast_slice(xs)),
             Dtype::Bfloat16 => kernels.narrow(xs, inputs, &mut cells),
+            Dtype::Int8 => kernels.quantize(xs, inputs, &mut cells, &mut factors),
         }
         let cells = [&vec![u32::MAX; shift], &cells[..]].concat();
         // A column on either side, which must stay as it is.
@@ -306,6 +294,7 @@ mod tests {
             rows,
             cells: &cells[shift..],
             stride: packed.panels().depth,
+            factors: &factors,
             weights: packed.panels(),
             bias: Some((&bias, Activation::Linear)),
             out: Out::new(&mut out, outputs + 2),
@@ -325,15 +314,21 @@ mod tests {
     fn check(rows: usize, inputs: usize, outputs: usize, shift: usize) {
         check_dtype(Dtype::Float32, rows, inputs, outputs, shift);
         check_dtype(Dtype::Bfloat16, rows, inputs, outputs, shift);
+        check_dtype(Dtype::Int8, rows, inputs, outputs, shift);
     }
 
     fn check_dtype(dtype: Dtype, rows: usize, inputs: usize, outputs: usize, shift: usize) {
         let (mut xs, mut w) = (numbers(1, rows * inputs), numbers(2, outputs * inputs));
-        if dtype == Dtype::Bfloat16 {
-            // Numbers that are not rounded any more: the products are exact, so the sums have to be as good as float32's.
-            for x in xs.iter_mut().chain(&mut w) {
-                *x = half::bf16::from_f32(*x).to_f32();
+        // Numbers that are not rounded any more: the products are exact, so the sums have to be as good as float32's.
+        for x in xs.iter_mut().chain(&mut w) {
+            match dtype {
+                Dtype::Float32 => {}
+                Dtype::Bfloat16 => *x = half::bf16::from_f32(*x).to_f32(),
+                Dtype::Int8 => *x = (*x * 127.0).round(),
             }
+        }
+        if dtype == Dtype::Int8 {
+            xs.chunks_mut(inputs).chain(w.chunks_mut(inputs)).for_each(|row| row[0] = 127.0);
         }
         let bias = numbers(5, outputs);
         let (twin, others) = twins();

@@ -15,19 +15,28 @@ pub enum Isa {
     Scalar,
     /// x86-64 with AVX2 and FMA: 8 lanes.
     Avx2,
-    /// x86-64 with AVX-512F: 16 lanes.
+    /// The same with AVX-VNNI, which multiplies int8.
+    AvxVnni,
+    /// x86-64 with AVX-512F and BW: 16 lanes.
     Avx512,
+    /// The same with AVX-512 VNNI, which multiplies int8.
+    Avx512Vnni,
+    /// The same with AVX-512 BF16, where that is the fastest way to multiply bfloat16.
+    Avx512Bf16,
 }
 
 impl Isa {
-    const ALL: [Self; 3] = [Self::Scalar, Self::Avx2, Self::Avx512];
+    const ALL: [Self; 6] = [Self::Scalar, Self::Avx2, Self::AvxVnni, Self::Avx512, Self::Avx512Vnni, Self::Avx512Bf16];
 
     /// The name that `CANDLEWICK_ISA` knows it by.
     pub fn name(self) -> &'static str {
         match self {
             Self::Scalar => "scalar",
             Self::Avx2 => "avx2",
+            Self::AvxVnni => "avxvnni",
             Self::Avx512 => "avx512",
+            Self::Avx512Vnni => "avx512vnni",
+            Self::Avx512Bf16 => "avx512bf16",
         }
     }
 

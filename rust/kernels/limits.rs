@@ -4,7 +4,7 @@ use std::hint::black_box;
 use std::num::NonZeroUsize;
 use std::time::{Duration, Instant};
 
-use super::{Activation, Packed, Pool, PoolError, linear, parallel, threads};
+use super::{Activation, Packed, Pool, PoolError, Scratch, linear, parallel, threads};
 use crate::types::Dtype;
 
 /// Bytes that are read to measure memory: several times the largest cache that two cores have to themselves.
@@ -25,6 +25,8 @@ pub struct Limits {
     pub float32: f64,
     /// The same in products of bfloat16.
     pub bfloat16: f64,
+    /// The same in products of int8.
+    pub int8: f64,
 }
 
 impl Limits {
@@ -38,6 +40,7 @@ impl Limits {
             bandwidth: bandwidth(),
             float32: arithmetic(Dtype::Float32),
             bfloat16: arithmetic(Dtype::Bfloat16),
+            int8: arithmetic(Dtype::Int8),
         })
     }
 }
@@ -75,9 +78,9 @@ fn arithmetic(dtype: Dtype) -> f64 {
     let parts = threads();
     let best = shortest(|| {
         parallel(parts, |_| {
-            let mut ys = vec![0.0; rows * outputs];
+            let (mut ys, mut scratch) = (vec![0.0; rows * outputs], Scratch::default());
             for _ in 0..8 {
-                linear(&xs, &weights, Some((&bias, Activation::Linear)), &mut ys);
+                linear(&xs, &weights, Some((&bias, Activation::Linear)), &mut ys, &mut scratch);
             }
             black_box(ys);
         });
@@ -105,7 +108,7 @@ mod tests {
     fn figures_are_plausible() {
         let limits = Limits::measure(NonZeroUsize::new(2)).unwrap();
         assert_eq!(limits.threads, 2);
-        for figure in [limits.bandwidth, limits.float32, limits.bfloat16] {
+        for figure in [limits.bandwidth, limits.float32, limits.bfloat16, limits.int8] {
             assert!((1e7..1e14).contains(&figure), "{limits:?}");
         }
     }

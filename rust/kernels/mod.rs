@@ -8,17 +8,16 @@
 
 use std::sync::Mutex;
 
-use gemm::{Out, Product};
-
-use crate::types::Dtype;
-
 mod activation;
 mod arch;
 mod attention;
 mod bf16;
 mod gemm;
+mod int8;
 pub mod isa;
 mod limits;
+mod linear;
+mod micro;
 mod norm;
 mod packed;
 mod pool;
@@ -29,57 +28,10 @@ pub use activation::Activation;
 pub use attention::attention;
 pub use isa::{Isa, IsaError};
 pub use limits::Limits;
+pub use linear::{Scratch, linear};
 pub use norm::Norm;
 pub use packed::Packed;
 pub use pool::{Pool, PoolError, map, parallel, threads};
-
-/// `y = activation(x Wᵀ + bias)`: `xs [rows, inputs]` to `ys [rows, outputs]`; without a bias, the product alone.
-///
-/// # Panics
-/// Unless `xs` and `ys` are whole rows, as many, and the bias has one value for each output.
-///
-/// ```
-/// use candlewick::Dtype;
-/// use candlewick::kernels::{Activation, Packed, linear};
-///
-/// let rows = [[1.0, 2.0], [3.0, 4.0], [0.0, -1.0]];
-/// let weights = Packed::pack(Dtype::Float32, 3, 2, |output, values| Ok::<_, ()>(values.copy_from_slice(&rows[output]))).unwrap();
-/// let mut ys = [0.0; 3];
-/// linear(&[10.0, 1.0], &weights, Some((&[0.5, 0.5, 0.5], Activation::Relu)), &mut ys);
-/// assert_eq!(ys, [12.5, 34.5, 0.0]);
-/// ```
-#[allow(unsafe_code)]
-pub fn linear(xs: &[f32], weights: &Packed, bias: Option<(&[f32], Activation)>, ys: &mut [f32]) {
-    let (inputs, outputs) = (weights.inputs(), weights.outputs());
-    whole_rows("linear", xs, inputs);
-    let rows = xs.len().checked_div(inputs).unwrap_or(0);
-    assert_eq!(ys.len(), rows * outputs, "linear: the output has {} elements for {rows} rows", ys.len());
-    assert!(bias.is_none_or(|(bias, _)| bias.len() == outputs), "linear: the bias and the weights differ in length");
-    let panels = weights.panels();
-    let mut narrow = Vec::new();
-    let cells = match panels.dtype {
-        Dtype::Float32 => bytemuck::cast_slice(xs),
-        Dtype::Bfloat16 => {
-            narrow.resize(rows * panels.depth, 0);
-            let rows = |start: usize| &xs[start / panels.depth * inputs..];
-            share(&mut narrow, panels.depth, |start, cells| {
-                weights.kernels().narrow(rows(start), inputs, cells);
-            });
-            &narrow
-        }
-    };
-    let (stride, out) = (panels.depth, Out::new(ys, outputs));
-    let product = Product { rows, cells, stride, weights: panels, bias, out, column: 0 };
-    let count = panels.count();
-    let parts = count.min(threads() * PARTS);
-    parallel(parts, |part| {
-        // SAFETY: every panel is in one part.
-        unsafe { weights.kernels().multiply(&product, part * count / parts..(part + 1) * count / parts) };
-    });
-}
-
-/// Parts of a product for each thread: threads that are held up leave some of theirs to the others.
-const PARTS: usize = 4;
 
 /// Normalizes every row of `norm.weight.len()`.
 ///
@@ -152,13 +104,18 @@ fn whole_rows(name: &str, xs: &[f32], width: usize) {
 /// break-even, and 200,000 of GELU took 0.6 of the time (EPYC, Zen 5, 2 cores).
 const GRAIN: usize = 64 * 1024;
 
+/// How many threads so many elements are worth, of those there are.
+fn parts(elements: usize) -> usize {
+    (elements / GRAIN).clamp(1, threads())
+}
+
 /// Calls `kernel` with runs of whole rows and where they start, on as many threads as there is work for.
 fn share<N: Send>(xs: &mut [N], width: usize, kernel: impl Fn(usize, &mut [N]) + Sync) {
     if xs.is_empty() {
         return;
     }
-    let parts = (xs.len() / GRAIN).min(threads());
-    if parts <= 1 {
+    let parts = parts(xs.len());
+    if parts == 1 {
         return kernel(0, xs);
     }
     let run = (xs.len() / width).div_ceil(parts) * width;

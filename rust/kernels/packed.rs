@@ -1,19 +1,23 @@
 //! Weights in the order in which the product reads them.
 
+use std::sync::{Mutex, PoisonError};
+
 use bytemuck::{cast_slice, cast_slice_mut};
 use memmap2::MmapMut;
 
 use super::arch::Kernels;
 use super::gemm::Panels;
-use super::{bf16, isa};
+use super::{bf16, int8, isa, map};
 use crate::types::Dtype;
 
-/// A matrix `W [outputs, inputs]` in panels of cells; a cell has one float32 or two bfloat16. A panel has the outputs that a tile has side by side, `k` by `k`, and the
-/// last one is filled up with zeros:
+/// A matrix `W [outputs, inputs]` in panels of cells; a cell has one float32, two bfloat16 or four int8. A panel has the
+/// outputs that a tile has side by side, `k` by `k`, and the last one is filled up with zeros:
 ///
 /// ```text
 /// k=0: o0 o1 … o63 | k=1: o0 o1 … o63 | …
 /// ```
+///
+/// Behind the panels stand, for each output, what its sum starts with and its factor (0 unless cells are int8).
 pub struct Packed {
     cells: Cells,
     outputs: usize,
@@ -23,45 +27,58 @@ pub struct Packed {
 }
 
 impl Packed {
-    /// Packs a matrix that is given row by row: `row(output, values)` writes the weights of one output.
+    /// Packs a matrix that is given row by row, on the threads of the pool it runs in: `row(output, values)` writes the
+    /// weights of one output. Rows that are too long for sums of int8 are held in float32.
     ///
     /// # Errors
-    /// The first that `row` gives.
-    pub fn pack<E>(
+    /// One that `row` gives.
+    pub fn pack<E: Send>(
         dtype: Dtype,
         outputs: usize,
         inputs: usize,
-        row: impl FnMut(usize, &mut [f32]) -> Result<(), E>,
+        row: impl Fn(usize, &mut [f32]) -> Result<(), E> + Sync,
     ) -> Result<Self, E> {
         Self::pack_for(isa::current().1, dtype, outputs, inputs, row)
     }
 
     /// The same for the panels of one instruction set.
-    pub(super) fn pack_for<E>(
+    pub(super) fn pack_for<E: Send>(
         kernels: &'static dyn Kernels,
         dtype: Dtype,
         outputs: usize,
         inputs: usize,
-        mut row: impl FnMut(usize, &mut [f32]) -> Result<(), E>,
+        row: impl Fn(usize, &mut [f32]) -> Result<(), E> + Sync,
     ) -> Result<Self, E> {
-        let width = kernels.panel_width();
-        let depth = dtype.cells(inputs);
-        let mut cells = Cells::new(outputs.next_multiple_of(width) * depth);
-        let (mut values, mut narrow) = (vec![0.0; inputs], vec![0; depth]);
-        for output in 0..outputs {
-            row(output, &mut values)?;
-            let row = match dtype {
-                Dtype::Float32 => cast_slice(&values),
-                Dtype::Bfloat16 => {
-                    kernels.narrow(&values, inputs, &mut narrow);
-                    &narrow
+        let dtype = if inputs > int8::MOST_INPUTS && dtype == Dtype::Int8 { Dtype::Float32 } else { dtype };
+        let (width, depth) = (kernels.panel_width(), dtype.cells(inputs));
+        let whole = outputs.next_multiple_of(width);
+        let mut cells = Cells::new(whole * (depth + 2));
+        let (panels, ends) = cells.as_mut_slice().split_at_mut(whole * depth);
+        let (starts, factors) = ends.split_at_mut(whole);
+        let panels =
+            panels.chunks_mut((width * depth).max(1)).zip(starts.chunks_mut(width)).zip(factors.chunks_mut(width));
+        let panels: Vec<_> = panels.map(Mutex::new).collect();
+        let packed = map(panels.len(), |panel| {
+            let mut panel_parts = panels[panel].lock().unwrap_or_else(PoisonError::into_inner);
+            let ((cells, starts), factors) = &mut *panel_parts;
+            let (mut values, mut rows) = (vec![0.0; inputs], vec![0; width * depth]);
+            let present = width.min(outputs - panel * width);
+            for (at, cells) in rows.chunks_exact_mut(depth).take(present).enumerate() {
+                row(panel * width + at, &mut values)?;
+                match dtype {
+                    Dtype::Float32 => cells.copy_from_slice(cast_slice(&values)),
+                    Dtype::Bfloat16 => kernels.narrow(&values, inputs, cells),
+                    Dtype::Int8 => {
+                        let (factor, start) = int8::quantize_weights(&values, cells);
+                        (starts[at], factors[at]) = (start as u32, factor.to_bits());
+                    }
                 }
-            };
-            let panel = &mut cells.as_mut_slice()[output / width * width * depth..][..width * depth];
-            for (cells, &cell) in panel.chunks_exact_mut(width).zip(row) {
-                cells[output % width] = cell;
             }
-        }
+            interleave(&rows, depth, cells);
+            Ok(())
+        });
+        packed.into_iter().collect::<Result<(), E>>()?;
+        drop(panels);
         Ok(Self { cells, outputs, inputs, dtype, kernels })
     }
 
@@ -83,7 +100,11 @@ impl Packed {
     /// As the product sees it.
     pub(super) fn panels(&self) -> Panels<'_> {
         let (outputs, width, dtype) = (self.outputs, self.kernels.panel_width(), self.dtype);
-        Panels { cells: self.cells.as_slice(), outputs, depth: dtype.cells(self.inputs), width, dtype }
+        let (depth, whole) = (dtype.cells(self.inputs), outputs.next_multiple_of(width));
+        let (cells, ends) = self.cells.as_slice().split_at(whole * depth);
+        let (starts, factors) = cast_slice(ends).split_at(whole);
+        let integers = (dtype == Dtype::Int8).then_some((starts, factors));
+        Panels { cells, outputs, depth, width, dtype, integers }
     }
 
     /// What knows how to multiply with it.
@@ -98,6 +119,21 @@ impl Dtype {
         match self {
             Self::Float32 => numbers,
             Self::Bfloat16 => bf16::cells(numbers),
+            Self::Int8 => int8::cells(numbers),
+        }
+    }
+}
+
+/// Rows of `depth` cells to columns of a panel: some cells of all rows at a time, so that whole lines of the panel are
+/// written.
+fn interleave(rows: &[u32], depth: usize, panel: &mut [u32]) {
+    const BLOCK: usize = 16;
+    let width = panel.len().checked_div(depth).unwrap_or(0);
+    for first in (0..depth).step_by(BLOCK) {
+        for (at, row) in rows.chunks_exact(depth).enumerate() {
+            for (k, &cell) in row.iter().enumerate().skip(first).take(BLOCK) {
+                panel[k * width + at] = cell;
+            }
         }
     }
 }

@@ -10,7 +10,7 @@ use super::ops::map_rows;
 use super::pooling::first_rows;
 use crate::error::Result;
 use crate::kernels::{self, Activation};
-use crate::types::Rows;
+use crate::types::{Dtype, Rows};
 
 /// Self-attention with its projections, residual and norm.
 #[derive(Debug)]
@@ -19,6 +19,8 @@ pub struct AttentionBlock {
     pub qkv: Linear,
     /// Number of heads; divides `hidden`.
     pub heads: usize,
+    /// What scores are computed from, and values mixed in; not int8.
+    pub scores: Dtype,
     /// `[hidden, hidden]`.
     pub output: Linear,
     /// Over the sum with the block's input.
@@ -37,10 +39,10 @@ impl AttentionBlock {
         };
         map_rows(xs, rows, self.output.outputs(), |xs, ys| {
             let mut qkv = context.buffer(3 * xs.len()); // (tokens, 3 * hidden)
-            self.qkv.apply(xs, Activation::Linear, &mut qkv);
+            self.qkv.apply(xs, Activation::Linear, &mut qkv, context);
             let mut mixed = context.buffer(ys.len()); // (rows, hidden)
-            kernels::attention(self.qkv.dtype(), &qkv, context.bounds, wanted, self.heads, &mut mixed);
-            self.output.product(&mixed, ys);
+            kernels::attention(self.scores, &qkv, context.bounds, wanted, self.heads, &mut mixed);
+            self.output.product(&mixed, ys, context);
             match wanted {
                 Rows::All => self.norm.apply_residual(ys, self.output.bias(), xs),
                 Rows::First => {
@@ -67,6 +69,7 @@ mod tests {
         AttentionBlock {
             qkv: linear(1, 3 * HIDDEN, HIDDEN),
             heads: 3,
+            scores: Dtype::Float32,
             output: linear(3, HIDDEN, HIDDEN),
             norm: norm(5, HIDDEN),
         }

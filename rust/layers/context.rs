@@ -4,6 +4,7 @@ use std::cell::RefCell;
 use std::ops::{Deref, DerefMut};
 
 use crate::error::{Error, Result};
+use crate::kernels::Scratch;
 use crate::types::Bounds;
 
 /// Built once per batch and handed to every brick.
@@ -14,12 +15,14 @@ pub struct Context<'a> {
     cancelled: &'a dyn Fn() -> bool,
     /// Buffers that a layer is done with.
     spare: RefCell<Vec<Vec<f32>>>,
+    /// What products keep.
+    pub(super) scratch: RefCell<Scratch>,
 }
 
 impl<'a> Context<'a> {
     /// For one batch.
     pub fn new(bounds: &'a Bounds, cancelled: &'a dyn Fn() -> bool) -> Self {
-        Self { bounds, cancelled, spare: RefCell::default() }
+        Self { bounds, cancelled, spare: RefCell::default(), scratch: RefCell::default() }
     }
 
     /// Asked between layers.

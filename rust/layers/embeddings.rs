@@ -117,7 +117,7 @@ impl Embeddings {
         let xs = Tensor::from_vec(values, (batch.ids.len(), width), &Device::Cpu)?;
         self.norm.forward(&xs)?;
         match &self.projection {
-            Some(projection) => projection.forward(&xs, Activation::Linear),
+            Some(projection) => projection.forward(&xs, Activation::Linear, context),
             None => Ok(xs),
         }
     }

@@ -31,8 +31,8 @@ impl FeedForward {
         let rows = xs.dims()[0];
         map_rows(xs, rows, self.down.outputs(), |xs, ys| {
             let mut inner = context.buffer(rows * self.up.outputs()); // (rows, intermediate)
-            self.up.apply(xs, self.activation, &mut inner);
-            self.down.product(&inner, ys); // (rows, hidden)
+            self.up.apply(xs, self.activation, &mut inner, context);
+            self.down.product(&inner, ys, context); // (rows, hidden)
             self.norm.apply_residual(ys, self.down.bias(), xs);
         })
     }

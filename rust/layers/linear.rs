@@ -2,6 +2,7 @@
 
 use candle_core::Tensor;
 
+use super::context::Context;
 use super::ops::map_rows;
 use crate::error::Result;
 use crate::kernels::{self, Activation, Packed};
@@ -19,8 +20,8 @@ pub struct Linear {
 }
 
 impl Linear {
-    /// Packs weight `[out, in]` and bias `[out]` out of the map; of several pairs, stacks them along `out`, so that
-    /// one product serves all of them.
+    /// Packs weight `[out, in]` and bias `[out]` out of the map; several pairs, which are of one shape, are stacked
+    /// along `out`, so that one product serves all of them.
     ///
     /// # Errors
     /// [`crate::Error::ModelFormat`] when a value is not finite.
@@ -30,11 +31,9 @@ impl Linear {
         for (_, part) in parts {
             part.append_finite(&mut bias)?;
         }
-        let mut rows =
-            parts.iter().flat_map(|(weight, _)| (0..weight.shape()[0]).map(move |row| (weight, row * inputs)));
-        let weight = Packed::pack(dtype, bias.len(), inputs, |_, values| match rows.next() {
-            Some((weight, start)) => weight.read_finite(start, values),
-            None => Ok(()),
+        let rows = parts[0].0.shape()[0];
+        let weight = Packed::pack(dtype, bias.len(), inputs, |output, values| {
+            parts[output / rows].0.read_finite(output % rows * inputs, values)
         })?;
         Ok(Self {
             weight,
@@ -48,23 +47,19 @@ impl Linear {
     ///
     /// # Errors
     /// [`crate::Error::Backend`] unless the tensor is contiguous f32.
-    pub fn forward(&self, xs: &Tensor, activation: Activation) -> Result<Tensor> {
-        map_rows(xs, xs.dims()[0], self.weight.outputs(), |xs, ys| self.apply(xs, activation, ys))
+    pub fn forward(&self, xs: &Tensor, activation: Activation, context: &Context<'_>) -> Result<Tensor> {
+        map_rows(xs, xs.dims()[0], self.weight.outputs(), |xs, ys| self.apply(xs, activation, ys, context))
     }
 
     /// The same on slices.
-    pub(super) fn apply(&self, xs: &[f32], activation: Activation, ys: &mut [f32]) {
-        kernels::linear(xs, &self.weight, Some((&self.bias, activation)), ys);
+    pub(super) fn apply(&self, xs: &[f32], activation: Activation, ys: &mut [f32], context: &Context<'_>) {
+        let bias = Some((&self.bias[..], activation));
+        kernels::linear(xs, &self.weight, bias, ys, &mut context.scratch.borrow_mut());
     }
 
     /// `x Wᵀ` alone: before a norm the bias is added together with the residual.
-    pub(super) fn product(&self, xs: &[f32], ys: &mut [f32]) {
-        kernels::linear(xs, &self.weight, None, ys);
-    }
-
-    /// What its weights are held in.
-    pub(super) fn dtype(&self) -> Dtype {
-        self.weight.dtype()
+    pub(super) fn product(&self, xs: &[f32], ys: &mut [f32], context: &Context<'_>) {
+        kernels::linear(xs, &self.weight, None, ys, &mut context.scratch.borrow_mut());
     }
 
     /// Number of outputs.

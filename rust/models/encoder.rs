@@ -5,6 +5,7 @@ use candle_core::Tensor;
 use super::checkpoint::Checkpoint;
 use super::family::{Place, Shape};
 use crate::error::Result;
+use crate::kernels::isa::has_bfloat16;
 use crate::layers::{AttentionBlock, Context, Embeddings, EncoderLayer, FeedForward};
 use crate::types::{Batch, Dtype, Rows};
 
@@ -78,6 +79,7 @@ fn layer(checkpoint: &Checkpoint<'_>, shape: &Shape, dtype: Dtype, index: usize)
             hidden,
         )?,
         heads: shape.heads,
+        scores: scores(dtype),
         output: linear(names.attention_output, hidden, hidden)?,
         norm: norm(names.attention_norm)?,
     };
@@ -88,4 +90,14 @@ fn layer(checkpoint: &Checkpoint<'_>, shape: &Shape, dtype: Dtype, index: usize)
         norm: norm(names.output_norm)?,
     };
     Ok(EncoderLayer { attention, feed_forward })
+}
+
+/// What attention computes in beside layers of `dtype`: int8 is too coarse for it, and bfloat16 pays where it has an
+/// instruction.
+fn scores(dtype: Dtype) -> Dtype {
+    match dtype {
+        Dtype::Int8 if has_bfloat16() => Dtype::Bfloat16,
+        Dtype::Int8 => Dtype::Float32,
+        other => other,
+    }
 }

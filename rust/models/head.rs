@@ -7,7 +7,7 @@ use super::family::{Family, Place};
 use crate::config::Task;
 use crate::error::Result;
 use crate::kernels::Activation;
-use crate::layers::Linear;
+use crate::layers::{Context, Linear};
 use crate::types::{Dtype, Rows};
 
 /// What a network does with its last hidden states.
@@ -63,12 +63,12 @@ impl Head {
     }
 
     /// `[rows, hidden]` to `[rows, labels]`.
-    pub(super) fn forward(&self, xs: &Tensor) -> Result<Tensor> {
+    pub(super) fn forward(&self, xs: &Tensor, context: &Context<'_>) -> Result<Tensor> {
         match self {
-            Self::Token(output) => output.forward(xs, Activation::Linear),
+            Self::Token(output) => output.forward(xs, Activation::Linear, context),
             Self::Sequence { dense, activation, output } => {
-                let xs = dense.forward(xs, *activation)?; // (sequences, hidden)
-                output.forward(&xs, Activation::Linear)
+                let xs = dense.forward(xs, *activation, context)?; // (sequences, hidden)
+                output.forward(&xs, Activation::Linear, context)
             }
         }
     }

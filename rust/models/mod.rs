@@ -81,7 +81,7 @@ impl Model {
     /// [`Error::ModelFormat`] when it met an embedding that is NaN or infinite.
     pub fn forward(&self, batch: &Batch, context: &Context<'_>) -> Result<Tensor> {
         let xs = self.encoder.forward(batch, self.head.reads(), context)?;
-        self.head.forward(&xs)
+        self.head.forward(&xs, context)
     }
 
     /// What the network's tables allow.

@@ -86,7 +86,7 @@ fn polynomial<V: Vector, const N: usize>(x: V, c: [f32; N]) -> V {
 
 #[cfg(all(test, target_arch = "x86_64"))]
 mod tests {
-    use super::super::x86_64::{Avx2, Avx512, F32x8, F32x16};
+    use super::super::x86_64::{F32x8, F32x16, avx2, avx512};
     use super::*;
 
     /// Every 4099th f32, and those where something happens.
@@ -115,10 +115,10 @@ mod tests {
 
     macro_rules! check {
         ($function:expr, $($bounds:expr),*) => {
-            if let Some(&isa) = Avx2::detect() {
+            if let Some(isa) = avx2() {
                 check::<F32x8>(isa, $function, $($bounds),*);
             }
-            if let Some(&isa) = Avx512::detect() {
+            if let Some(isa) = avx512() {
                 check::<F32x16>(isa, $function, $($bounds),*);
             }
         };

@@ -41,6 +41,9 @@ pub(super) trait Kernels: Sync {
     /// Rows of `inputs` numbers to rows of cells of two bfloat16.
     fn narrow(&self, xs: &[f32], inputs: usize, rows: &mut [u32]);
 
+    /// Rows of `inputs` numbers to rows of cells of four int8, and what each row is to be multiplied with.
+    fn quantize(&self, xs: &[f32], inputs: usize, rows: &mut [u32], factors: &mut [f32]);
+
     /// Two rows of numbers to one of cells of two bfloat16.
     fn interleave(&self, low: &[f32], high: &[f32], row: &mut [u32]);
 
@@ -60,11 +63,9 @@ pub(super) fn kernels(isa: Isa) -> Option<&'static dyn Kernels> {
     match isa {
         Isa::Scalar => Some(&scalar::Scalar),
         #[cfg(target_arch = "x86_64")]
-        Isa::Avx2 => x86_64::Avx2::detect().map(|isa| isa as &dyn Kernels),
-        #[cfg(target_arch = "x86_64")]
-        Isa::Avx512 => x86_64::Avx512::detect().map(|isa| isa as &dyn Kernels),
+        _ => x86_64::kernels(isa),
         #[cfg(not(target_arch = "x86_64"))]
-        Isa::Avx2 | Isa::Avx512 => None,
+        _ => None,
     }
 }
 

@@ -6,7 +6,7 @@ use std::ops::Range;
 
 use super::Kernels;
 use crate::kernels::gemm::{Panels, Product};
-use crate::kernels::{Activation, Norm, bf16};
+use crate::kernels::{Activation, Norm, bf16, int8};
 use crate::types::Dtype;
 
 /// Needs nothing of the CPU.
@@ -18,6 +18,10 @@ const PANEL: usize = 16;
 impl Kernels for Scalar {
     fn narrow(&self, xs: &[f32], inputs: usize, rows: &mut [u32]) {
         bf16::narrow(xs, inputs, rows);
+    }
+
+    fn quantize(&self, xs: &[f32], inputs: usize, rows: &mut [u32], factors: &mut [f32]) {
+        int8::quantize(xs, inputs, rows, factors);
     }
 
     fn interleave(&self, low: &[f32], high: &[f32], row: &mut [u32]) {
@@ -89,24 +93,22 @@ impl Kernels for Scalar {
 /// - That of [`Kernels::multiply`].
 #[allow(unsafe_code)]
 unsafe fn multiply(product: &Product<'_>, panels: Range<usize>) {
-    let Panels { cells, outputs, depth, width, dtype } = product.weights;
+    let Panels { cells, outputs, depth, width, dtype, integers } = product.weights;
     for row in 0..product.rows {
         let x = &product.cells[row * product.stride..][..depth];
         for panel in panels.clone() {
-            let mut sums = [0.0; PANEL];
-            for (x, w) in x.iter().zip(cells[panel * depth * width..].chunks_exact(width)) {
-                for (sum, w) in sums.iter_mut().zip(w) {
-                    match dtype {
-                        Dtype::Float32 => *sum += f32::from_bits(*x) * f32::from_bits(*w),
-                        Dtype::Bfloat16 => {
-                            let ([x_low, x_high], [w_low, w_high]) = (bf16::widen(*x), bf16::widen(*w));
-                            *sum += x_low * w_low;
-                            *sum += x_high * w_high;
-                        }
-                    }
-                }
-            }
             let column = panel * width;
+            let pairs = || x.iter().zip(cells[panel * depth * width..].chunks_exact(width));
+            let mut sums = [0.0; PANEL];
+            if let Some((starts, factors)) = integers {
+                let mut exact: [i32; PANEL] = std::array::from_fn(|output| starts[column + output].to_bits() as i32);
+                pairs().for_each(|(&x, w)| add_integers(&mut exact, x, w));
+                for (output, (sum, exact)) in sums.iter_mut().zip(exact).enumerate() {
+                    *sum = exact as f32 * (product.factors[row] * factors[column + output]);
+                }
+            } else {
+                pairs().for_each(|(&x, w)| add_numbers(dtype, &mut sums, x, w));
+            }
             let present = width.min(outputs - column);
             if let Some((bias, activation)) = product.bias {
                 for (sum, bias) in sums.iter_mut().zip(&bias[column..]) {
@@ -117,6 +119,25 @@ unsafe fn multiply(product: &Product<'_>, panels: Range<usize>) {
             let out = unsafe { product.out.row(row, product.column + column, present) };
             out.copy_from_slice(&sums[..present]);
         }
+    }
+}
+
+fn add_numbers(dtype: Dtype, sums: &mut [f32; PANEL], x: u32, w: &[u32]) {
+    for (sum, &w) in sums.iter_mut().zip(w) {
+        if dtype == Dtype::Float32 {
+            *sum += f32::from_bits(x) * f32::from_bits(w);
+        } else {
+            let ([x_low, x_high], [w_low, w_high]) = (bf16::widen(x), bf16::widen(w));
+            *sum += x_low * w_low;
+            *sum += x_high * w_high;
+        }
+    }
+}
+
+fn add_integers(sums: &mut [i32; PANEL], x: u32, w: &[u32]) {
+    for (sum, &w) in sums.iter_mut().zip(w) {
+        let (w, x) = int8::widen(w, x);
+        *sum += w.iter().zip(x).map(|(w, x)| w * x).sum::<i32>();
     }
 }
 

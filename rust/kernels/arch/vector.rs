@@ -6,6 +6,7 @@ use std::ops::{Add, Div, Mul, Sub};
 const MOST_LANES: usize = 16;
 
 /// f32 lanes. Operators work lane by lane; a NaN lane stays NaN in all of them.
+#[allow(unsafe_code)]
 pub(in crate::kernels) trait Vector:
     Copy + Add<Output = Self> + Sub<Output = Self> + Mul<Output = Self> + Div<Output = Self>
 {
@@ -23,6 +24,27 @@ pub(in crate::kernels) trait Vector:
 
     /// The values of `from`, which holds [`LANES`](Self::LANES).
     fn load(isa: Self::Isa, from: &[f32]) -> Self;
+
+    /// [`LANES`](Self::LANES) cells of 32 bits, whatever they hold.
+    ///
+    /// # Safety
+    /// - They can be read.
+    unsafe fn load_cells(isa: Self::Isa, from: *const u32) -> Self;
+
+    /// One cell of 32 bits in every lane.
+    ///
+    /// # Safety
+    /// - It can be read.
+    unsafe fn spread_cell(isa: Self::Isa, from: *const u32) -> Self;
+
+    /// The lower 16 bits of each lane in the place of the upper ones.
+    fn lower_halves(self) -> Self;
+
+    /// The upper 16 bits of each lane; the lower ones are 0.
+    fn upper_halves(self) -> Self;
+
+    /// Lanes that are i32 as f32, rounded to the nearest.
+    fn to_floats(self) -> Self;
 
     /// The values of `from`, which holds fewer than [`LANES`](Self::LANES); the rest from `fill`.
     fn load_part(from: &[f32], fill: Self) -> Self;

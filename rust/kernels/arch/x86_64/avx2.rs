@@ -4,24 +4,37 @@
 use std::arch::x86_64::*;
 use std::ops::Range;
 
-use super::{kernels, operators};
+use super::{entry_points, operators, products};
 use crate::kernels::arch::Vector;
-use crate::kernels::gemm::{self, Micro, Product};
-use crate::kernels::{Activation, Norm, activation, bf16, norm, softmax};
+use crate::kernels::gemm::{self, Product};
+use crate::kernels::micro::{Halves, Micro, Single};
+use crate::kernels::{Activation, Norm, activation, bf16, int8, norm, softmax};
 use crate::types::Dtype;
 
-/// Exists only where the CPU has AVX2 and FMA.
+/// Exists only where the CPU has AVX2 and FMA, and what its level adds.
 #[derive(Clone, Copy)]
-pub(in crate::kernels::arch) struct Avx2(());
+pub(in crate::kernels::arch) struct Avx2(Level);
+
+/// What a CPU has beside AVX2 and FMA.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(in crate::kernels::arch) enum Level {
+    Plain,
+    /// AVX-VNNI: products of int8.
+    Vnni,
+}
 
 impl Avx2 {
-    /// The token, if the CPU has both.
-    pub(in crate::kernels::arch) fn detect() -> Option<&'static Self> {
-        (is_x86_feature_detected!("avx2") && is_x86_feature_detected!("fma")).then_some(&Self(()))
+    /// The token, if the CPU has all that belongs to the level.
+    pub(in crate::kernels::arch) fn detect(level: Level) -> Option<&'static Self> {
+        let plain = is_x86_feature_detected!("avx2") && is_x86_feature_detected!("fma");
+        match level {
+            Level::Plain => plain.then_some(&Self(Level::Plain)),
+            Level::Vnni => (plain && is_x86_feature_detected!("avxvnni")).then_some(&Self(Level::Vnni)),
+        }
     }
 }
 
-kernels!(Avx2, F32x8, "avx2,fma", panels of 2);
+entry_points!(Avx2, F32x8, "avx2,fma", panels of 2, bfloat16 if |_: &Self| false);
 
 /// Exists only where [`Avx2`] does.
 #[derive(Clone, Copy)]
@@ -56,6 +69,33 @@ impl Vector for F32x8 {
         assert!(from.len() == Self::LANES);
         // SAFETY: the slice holds 8 values, and there is a token.
         Self(unsafe { _mm256_loadu_ps(from.as_ptr()) })
+    }
+
+    #[inline(always)]
+    unsafe fn load_cells(_: Avx2, from: *const u32) -> Self {
+        // SAFETY: there is a token, and the caller says that 8 cells can be read.
+        Self(unsafe { _mm256_loadu_ps(from.cast()) })
+    }
+
+    #[inline(always)]
+    unsafe fn spread_cell(_: Avx2, from: *const u32) -> Self {
+        // SAFETY: there is a token, and the caller says that the cell can be read.
+        Self(unsafe { _mm256_castsi256_ps(_mm256_set1_epi32(from.cast::<i32>().read())) })
+    }
+
+    #[inline(always)]
+    fn lower_halves(self) -> Self {
+        Self(avx2!(_mm256_castsi256_ps(_mm256_slli_epi32::<16>(_mm256_castps_si256(self.0)))))
+    }
+
+    #[inline(always)]
+    fn upper_halves(self) -> Self {
+        Self(avx2!(_mm256_castsi256_ps(_mm256_and_si256(_mm256_castps_si256(self.0), _mm256_set1_epi32(-0x1_0000)))))
+    }
+
+    #[inline(always)]
+    fn to_floats(self) -> Self {
+        Self(avx2!(_mm256_cvtepi32_ps(_mm256_castps_si256(self.0))))
     }
 
     #[inline(always)]
@@ -134,111 +174,51 @@ impl Vector for F32x8 {
     }
 }
 
-/// A cell is one f32.
-impl Micro for F32x8 {
-    type Isa = Avx2;
-    type Floats = Self;
-    type Cells = Self;
+/// A cell is four int8, multiplied and added by one instruction.
+struct Quads;
+
+impl Micro for Quads {
+    type Lanes = F32x8;
+    const INTEGERS: bool = true;
 
     #[inline(always)]
-    unsafe fn load(_: Avx2, from: *const u32) -> Self {
-        // SAFETY: there is a token, and the caller says that the lanes can be read.
-        Self(unsafe { _mm256_loadu_ps(from.cast()) })
-    }
-
-    #[inline(always)]
-    unsafe fn spread(_: Avx2, from: *const u32) -> Self {
-        // SAFETY: there is a token, and the caller says that the cell can be read.
-        Self(unsafe { _mm256_set1_ps(from.cast::<f32>().read()) })
-    }
-
-    #[inline(always)]
-    fn add_product(self, x: Self, w: Self) -> Self {
-        x.mul_add(w, self)
-    }
-
-    #[inline(always)]
-    fn pause(self) -> Self {
-        self
-    }
-
-    #[inline(always)]
-    fn resume(lanes: Self) -> Self {
-        lanes
+    fn add_product(sum: F32x8, x: F32x8, w: F32x8) -> F32x8 {
+        // SAFETY: `product` uses this type only where there is AVX-VNNI.
+        F32x8(unsafe {
+            let [sum, x, w] = [sum, x, w].map(|cells| _mm256_castps_si256(cells.0));
+            _mm256_castsi256_ps(_mm256_dpbusd_avx_epi32(sum, x, w))
+        })
     }
 }
 
-/// A cell is two bf16, the upper halves of f32: each is widened where it is.
-#[derive(Clone, Copy)]
-struct Halves(F32x8);
+/// A cell is four int8, widened to i16: the instruction that multiplies them as they are saturates.
+struct Widened;
 
-impl Micro for Halves {
-    type Isa = Avx2;
-    type Floats = F32x8;
-    type Cells = __m256i;
+impl Micro for Widened {
+    type Lanes = F32x8;
+    const INTEGERS: bool = true;
 
     #[inline(always)]
-    unsafe fn load(_: Avx2, from: *const u32) -> __m256i {
-        // SAFETY: there is a token, and the caller says that the lanes can be read.
-        unsafe { _mm256_loadu_si256(from.cast()) }
-    }
-
-    #[inline(always)]
-    unsafe fn spread(_: Avx2, from: *const u32) -> __m256i {
-        // SAFETY: there is a token, and the caller says that the cell can be read.
-        unsafe { _mm256_set1_epi32(from.cast::<i32>().read()) }
-    }
-
-    #[inline(always)]
-    fn add_product(self, x: __m256i, w: __m256i) -> Self {
-        // SAFETY: there is a vector.
-        let half = |cells| unsafe {
-            let low = _mm256_castsi256_ps(_mm256_slli_epi32::<16>(cells));
-            let high = _mm256_castsi256_ps(_mm256_and_si256(cells, _mm256_set1_epi32(-0x1_0000)));
-            (F32x8(low), F32x8(high))
-        };
-        let ((x_low, x_high), (w_low, w_high)) = (half(x), half(w));
-        Self(x_high.mul_add(w_high, x_low.mul_add(w_low, self.0)))
-    }
-
-    #[inline(always)]
-    fn pause(self) -> F32x8 {
-        self.0
-    }
-
-    #[inline(always)]
-    fn resume(lanes: F32x8) -> Self {
-        Self(lanes)
+    fn add_product(sum: F32x8, x: F32x8, w: F32x8) -> F32x8 {
+        F32x8(avx2!({
+            let [sum, x, w] = [sum, x, w].map(|cells| _mm256_castps_si256(cells.0));
+            let (x_even, x_odd) = (_mm256_and_si256(x, _mm256_set1_epi16(0xff)), _mm256_srli_epi16::<8>(x));
+            let (w_even, w_odd) = (_mm256_srai_epi16::<8>(_mm256_slli_epi16::<8>(w)), _mm256_srai_epi16::<8>(w));
+            let products = _mm256_add_epi32(_mm256_madd_epi16(x_even, w_even), _mm256_madd_epi16(x_odd, w_odd));
+            _mm256_castsi256_ps(_mm256_add_epi32(sum, products))
+        }))
     }
 }
 
 impl Avx2 {
-    fn has_bfloat16() -> bool {
-        false
-    }
-
     /// # Safety
     /// - That of [`Kernels::multiply`](crate::kernels::arch::Kernels::multiply).
     unsafe fn product(self, product: &Product<'_>, panels: Range<usize>) {
-        match product.weights.dtype {
-            Dtype::Float32 => {
-                #[target_feature(enable = "avx2,fma")]
-                unsafe fn run(isa: Avx2, product: &Product<'_>, panels: Range<usize>) {
-                    // SAFETY: the caller's.
-                    unsafe { gemm::multiply::<F32x8, 2>(isa, product, panels) };
-                }
-                // SAFETY: a token exists only where its features were detected; the rest is the caller's.
-                unsafe { run(self, product, panels) }
-            }
-            Dtype::Bfloat16 => {
-                #[target_feature(enable = "avx2,fma")]
-                unsafe fn run(isa: Avx2, product: &Product<'_>, panels: Range<usize>) {
-                    // SAFETY: the caller's.
-                    unsafe { gemm::multiply::<Halves, 2>(isa, product, panels) };
-                }
-                // SAFETY: a token exists only where its features were detected; the rest is the caller's.
-                unsafe { run(self, product, panels) }
-            }
+        match (product.weights.dtype, self.0) {
+            (Dtype::Float32, _) => products!("avx2,fma", Single<F32x8>, 2, self, product, panels),
+            (Dtype::Bfloat16, _) => products!("avx2,fma", Halves<F32x8>, 2, self, product, panels),
+            (Dtype::Int8, Level::Plain) => products!("avx2,fma", Widened, 2, self, product, panels),
+            (Dtype::Int8, Level::Vnni) => products!("avx2,fma,avxvnni", Quads, 2, self, product, panels),
         }
     }
 }

@@ -1,28 +1,49 @@
-//! AVX-512F: sixteen lanes, masked loads, and an instruction that multiplies by a power of two.
+//! AVX-512: sixteen lanes, masked loads, and an instruction that multiplies by a power of two.
 
 #[allow(clippy::wildcard_imports, reason = "names of instructions")]
 use std::arch::x86_64::*;
 use std::ops::Range;
-use std::sync::OnceLock;
 
-use super::{kernels, operators};
+use super::{entry_points, operators, products};
 use crate::kernels::arch::Vector;
-use crate::kernels::gemm::{self, Micro, Product};
-use crate::kernels::{Activation, Norm, activation, bf16, norm, softmax};
+use crate::kernels::gemm::{self, Product};
+use crate::kernels::micro::{Halves, Micro, Single};
+use crate::kernels::{Activation, Norm, activation, bf16, int8, norm, softmax};
 use crate::types::Dtype;
 
-/// Exists only where the CPU has AVX-512F.
+/// Exists only where the CPU has AVX-512F and BW, and what its level adds.
 #[derive(Clone, Copy)]
-pub(in crate::kernels::arch) struct Avx512(());
+pub(in crate::kernels::arch) struct Avx512(Level);
+
+/// What a CPU has beside AVX-512F and BW; each level has what those before it have.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(in crate::kernels::arch) enum Level {
+    Plain,
+    /// VNNI: products of int8.
+    Vnni,
+    /// BF16: products of bfloat16.
+    Bf16,
+}
 
 impl Avx512 {
-    /// The token, if the CPU has it.
-    pub(in crate::kernels::arch) fn detect() -> Option<&'static Self> {
-        is_x86_feature_detected!("avx512f").then_some(&Self(()))
+    /// The token, if the CPU has all that belongs to the level.
+    pub(in crate::kernels::arch) fn detect(level: Level) -> Option<&'static Self> {
+        let plain = is_x86_feature_detected!("avx512f") && is_x86_feature_detected!("avx512bw");
+        match level {
+            Level::Plain => plain.then_some(&Self(Level::Plain)),
+            Level::Vnni => (plain && is_x86_feature_detected!("avx512vnni")).then_some(&Self(Level::Vnni)),
+            Level::Bf16 => (Self::detect(Level::Vnni).is_some() && multiplies_pairs()).then_some(&Self(Level::Bf16)),
+        }
     }
 }
 
-kernels!(Avx512, F32x16, "avx512f", panels of 4);
+/// Whether the instruction for products of bfloat16 is the fastest way: on AMD's cores it takes 0.5 of the time of two
+/// multiplications, on Intel's before AMX's successor twice (Sapphire Rapids), so there it stays unused.
+fn multiplies_pairs() -> bool {
+    is_x86_feature_detected!("avx512bf16") && __cpuid(0).ebx == u32::from_le_bytes(*b"Auth")
+}
+
+entry_points!(Avx512, F32x16, "avx512f,avx512bw", panels of 4, bfloat16 if |isa: &Self| isa.0 == Level::Bf16);
 
 /// Exists only where [`Avx512`] does.
 #[derive(Clone, Copy)]
@@ -33,7 +54,7 @@ operators!(F32x16: Add add _mm512_add_ps, Sub sub _mm512_sub_ps, Mul mul _mm512_
 /// For expressions on registers only.
 macro_rules! avx512 {
     ($value:expr) => {
-        // SAFETY: a token or a vector is at hand, and either exists only where the CPU has AVX-512F.
+        // SAFETY: a token or a vector is at hand, and either exists only where the CPU has AVX-512F and BW.
         unsafe { $value }
     };
 }
@@ -57,6 +78,33 @@ impl Vector for F32x16 {
         assert!(from.len() == Self::LANES);
         // SAFETY: the slice holds 16 values, and there is a token.
         Self(unsafe { _mm512_loadu_ps(from.as_ptr()) })
+    }
+
+    #[inline(always)]
+    unsafe fn load_cells(_: Avx512, from: *const u32) -> Self {
+        // SAFETY: there is a token, and the caller says that 16 cells can be read.
+        Self(unsafe { _mm512_loadu_ps(from.cast()) })
+    }
+
+    #[inline(always)]
+    unsafe fn spread_cell(_: Avx512, from: *const u32) -> Self {
+        // SAFETY: there is a token, and the caller says that the cell can be read.
+        Self(unsafe { _mm512_castsi512_ps(_mm512_set1_epi32(from.cast::<i32>().read())) })
+    }
+
+    #[inline(always)]
+    fn lower_halves(self) -> Self {
+        Self(avx512!(_mm512_castsi512_ps(_mm512_slli_epi32::<16>(_mm512_castps_si512(self.0)))))
+    }
+
+    #[inline(always)]
+    fn upper_halves(self) -> Self {
+        Self(avx512!(_mm512_castsi512_ps(_mm512_and_si512(_mm512_castps_si512(self.0), _mm512_set1_epi32(-0x1_0000)))))
+    }
+
+    #[inline(always)]
+    fn to_floats(self) -> Self {
+        Self(avx512!(_mm512_cvtepi32_ps(_mm512_castps_si512(self.0))))
     }
 
     #[inline(always)]
@@ -130,178 +178,70 @@ impl Vector for F32x16 {
     }
 }
 
-/// A cell is one f32.
-impl Micro for F32x16 {
-    type Isa = Avx512;
-    type Floats = Self;
-    type Cells = Self;
-
-    #[inline(always)]
-    unsafe fn load(_: Avx512, from: *const u32) -> Self {
-        // SAFETY: there is a token, and the caller says that the lanes can be read.
-        Self(unsafe { _mm512_loadu_ps(from.cast()) })
-    }
-
-    #[inline(always)]
-    unsafe fn spread(_: Avx512, from: *const u32) -> Self {
-        // SAFETY: there is a token, and the caller says that the cell can be read.
-        Self(unsafe { _mm512_set1_ps(from.cast::<f32>().read()) })
-    }
-
-    #[inline(always)]
-    fn add_product(self, x: Self, w: Self) -> Self {
-        x.mul_add(w, self)
-    }
-
-    #[inline(always)]
-    fn pause(self) -> Self {
-        self
-    }
-
-    #[inline(always)]
-    fn resume(lanes: Self) -> Self {
-        lanes
-    }
-}
-
-/// A cell is two bf16, the upper halves of f32: each is widened where it is.
-#[derive(Clone, Copy)]
-struct Halves(F32x16);
-
-impl Micro for Halves {
-    type Isa = Avx512;
-    type Floats = F32x16;
-    type Cells = __m512i;
-
-    #[inline(always)]
-    unsafe fn load(_: Avx512, from: *const u32) -> __m512i {
-        // SAFETY: there is a token, and the caller says that the lanes can be read.
-        unsafe { _mm512_loadu_si512(from.cast()) }
-    }
-
-    #[inline(always)]
-    unsafe fn spread(_: Avx512, from: *const u32) -> __m512i {
-        // SAFETY: there is a token, and the caller says that the cell can be read.
-        unsafe { _mm512_set1_epi32(from.cast::<i32>().read()) }
-    }
-
-    #[inline(always)]
-    fn add_product(self, x: __m512i, w: __m512i) -> Self {
-        // SAFETY: there is a vector.
-        let half = |cells| unsafe {
-            let low = _mm512_castsi512_ps(_mm512_slli_epi32::<16>(cells));
-            let high = _mm512_castsi512_ps(_mm512_and_si512(cells, _mm512_set1_epi32(-0x1_0000)));
-            (F32x16(low), F32x16(high))
-        };
-        let ((x_low, x_high), (w_low, w_high)) = (half(x), half(w));
-        Self(x_high.mul_add(w_high, x_low.mul_add(w_low, self.0)))
-    }
-
-    #[inline(always)]
-    fn pause(self) -> F32x16 {
-        self.0
-    }
-
-    #[inline(always)]
-    fn resume(lanes: F32x16) -> Self {
-        Self(lanes)
-    }
-}
-
-/// The token of AVX-512 BF16, where its instruction is the fastest way.
-#[derive(Clone, Copy)]
-struct Dot(());
-
-impl Dot {
-    /// It is on AMD's cores, where it takes 0.5 of the time of two multiplications. On Intel's before AMX's successor it
-    /// takes twice (Sapphire Rapids), so there it stays unused.
-    fn detect() -> Option<Self> {
-        static DETECTED: OnceLock<bool> = OnceLock::new();
-        let found = || is_x86_feature_detected!("avx512bf16") && __cpuid(0).ebx == u32::from_le_bytes(*b"Auth");
-        DETECTED.get_or_init(found).then_some(Self(()))
-    }
-}
-
-/// A cell is two bf16, multiplied and added by one instruction.
-#[derive(Clone, Copy)]
-struct Pairs(__m512);
+/// A cell is two bfloat16, multiplied and added by one instruction.
+struct Pairs;
 
 impl Micro for Pairs {
-    type Isa = Avx512;
-    type Floats = F32x16;
-    type Cells = __m512i;
+    type Lanes = F32x16;
 
     #[inline(always)]
-    unsafe fn load(_: Avx512, from: *const u32) -> __m512i {
-        // SAFETY: there is a token, and the caller says that the lanes can be read.
-        unsafe { _mm512_loadu_si512(from.cast()) }
-    }
-
-    #[inline(always)]
-    unsafe fn spread(_: Avx512, from: *const u32) -> __m512i {
-        // SAFETY: there is a token, and the caller says that the cell can be read.
-        unsafe { _mm512_set1_epi32(from.cast::<i32>().read()) }
-    }
-
-    #[inline(always)]
-    fn add_product(self, x: __m512i, w: __m512i) -> Self {
-        // SAFETY: `product` uses this type only where there is a `Dot`. The types are bits of one size.
-        Self(unsafe {
-            _mm512_dpbf16_ps(
-                self.0,
-                std::mem::transmute::<__m512i, __m512bh>(x),
-                std::mem::transmute::<__m512i, __m512bh>(w),
-            )
+    fn add_product(sum: F32x16, x: F32x16, w: F32x16) -> F32x16 {
+        // SAFETY: `product` uses this type only at a level that has the instruction. The types are bits of one size.
+        F32x16(unsafe {
+            let [x, w] = [x, w].map(|cells| std::mem::transmute::<__m512, __m512bh>(cells.0));
+            _mm512_dpbf16_ps(sum.0, x, w)
         })
     }
+}
+
+/// A cell is four int8, multiplied and added by one instruction.
+struct Quads;
+
+impl Micro for Quads {
+    type Lanes = F32x16;
+    const INTEGERS: bool = true;
 
     #[inline(always)]
-    fn pause(self) -> F32x16 {
-        F32x16(self.0)
+    fn add_product(sum: F32x16, x: F32x16, w: F32x16) -> F32x16 {
+        // SAFETY: `product` uses this type only at a level that has the instruction.
+        F32x16(unsafe {
+            let [sum, x, w] = [sum, x, w].map(|cells| _mm512_castps_si512(cells.0));
+            _mm512_castsi512_ps(_mm512_dpbusd_epi32(sum, x, w))
+        })
     }
+}
+
+/// A cell is four int8, widened to i16: the instruction that multiplies them as they are saturates.
+struct Widened;
+
+impl Micro for Widened {
+    type Lanes = F32x16;
+    const INTEGERS: bool = true;
 
     #[inline(always)]
-    fn resume(lanes: F32x16) -> Self {
-        Self(lanes.0)
+    fn add_product(sum: F32x16, x: F32x16, w: F32x16) -> F32x16 {
+        F32x16(avx512!({
+            let [sum, x, w] = [sum, x, w].map(|cells| _mm512_castps_si512(cells.0));
+            let (x_even, x_odd) = (_mm512_and_si512(x, _mm512_set1_epi16(0xff)), _mm512_srli_epi16::<8>(x));
+            let (w_even, w_odd) = (_mm512_srai_epi16::<8>(_mm512_slli_epi16::<8>(w)), _mm512_srai_epi16::<8>(w));
+            let products = _mm512_add_epi32(_mm512_madd_epi16(x_even, w_even), _mm512_madd_epi16(x_odd, w_odd));
+            _mm512_castsi512_ps(_mm512_add_epi32(sum, products))
+        }))
     }
 }
 
 impl Avx512 {
-    fn has_bfloat16() -> bool {
-        Dot::detect().is_some()
-    }
-
     /// # Safety
     /// - That of [`Kernels::multiply`](crate::kernels::arch::Kernels::multiply).
     unsafe fn product(self, product: &Product<'_>, panels: Range<usize>) {
-        match product.weights.dtype {
-            Dtype::Float32 => {
-                #[target_feature(enable = "avx512f")]
-                unsafe fn run(isa: Avx512, product: &Product<'_>, panels: Range<usize>) {
-                    // SAFETY: the caller's.
-                    unsafe { gemm::multiply::<F32x16, 4>(isa, product, panels) };
-                }
-                // SAFETY: a token exists only where its features were detected; the rest is the caller's.
-                unsafe { run(self, product, panels) }
+        match (product.weights.dtype, self.0) {
+            (Dtype::Float32, _) => products!("avx512f,avx512bw", Single<F32x16>, 4, self, product, panels),
+            (Dtype::Bfloat16, Level::Bf16) => {
+                products!("avx512f,avx512bw,avx512bf16", Pairs, 4, self, product, panels);
             }
-            Dtype::Bfloat16 if Dot::detect().is_some() => {
-                #[target_feature(enable = "avx512f,avx512bf16")]
-                unsafe fn run(isa: Avx512, product: &Product<'_>, panels: Range<usize>) {
-                    // SAFETY: the caller's.
-                    unsafe { gemm::multiply::<Pairs, 4>(isa, product, panels) };
-                }
-                // SAFETY: there is a `Dot`; the rest is the caller's.
-                unsafe { run(self, product, panels) }
-            }
-            Dtype::Bfloat16 => {
-                #[target_feature(enable = "avx512f")]
-                unsafe fn run(isa: Avx512, product: &Product<'_>, panels: Range<usize>) {
-                    // SAFETY: the caller's.
-                    unsafe { gemm::multiply::<Halves, 4>(isa, product, panels) };
-                }
-                // SAFETY: a token exists only where its features were detected; the rest is the caller's.
-                unsafe { run(self, product, panels) }
-            }
+            (Dtype::Bfloat16, _) => products!("avx512f,avx512bw", Halves<F32x16>, 4, self, product, panels),
+            (Dtype::Int8, Level::Plain) => products!("avx512f,avx512bw", Widened, 4, self, product, panels),
+            (Dtype::Int8, _) => products!("avx512f,avx512bw,avx512vnni", Quads, 4, self, product, panels),
         }
     }
 }

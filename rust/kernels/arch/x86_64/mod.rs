@@ -7,10 +7,39 @@
 mod avx2;
 mod avx512;
 
-pub(super) use avx2::Avx2;
-pub(super) use avx512::Avx512;
+use super::Kernels;
+use crate::kernels::Isa;
+use avx2::Avx2;
+use avx512::Avx512;
+
 #[cfg(test)]
 pub(super) use {avx2::F32x8, avx512::F32x16};
+
+/// For tests of vectors alone.
+#[cfg(test)]
+pub(super) fn avx2() -> Option<Avx2> {
+    Avx2::detect(avx2::Level::Plain).copied()
+}
+
+/// For tests of vectors alone.
+#[cfg(test)]
+pub(super) fn avx512() -> Option<Avx512> {
+    Avx512::detect(avx512::Level::Plain).copied()
+}
+
+/// The kernels of one of the instruction sets here, if the CPU has it.
+pub(super) fn kernels(isa: Isa) -> Option<&'static dyn Kernels> {
+    let avx2 = |level| Avx2::detect(level).map(|isa| isa as &dyn Kernels);
+    let avx512 = |level| Avx512::detect(level).map(|isa| isa as &dyn Kernels);
+    match isa {
+        Isa::Scalar => None,
+        Isa::Avx2 => avx2(avx2::Level::Plain),
+        Isa::AvxVnni => avx2(avx2::Level::Vnni),
+        Isa::Avx512 => avx512(avx512::Level::Plain),
+        Isa::Avx512Vnni => avx512(avx512::Level::Vnni),
+        Isa::Avx512Bf16 => avx512(avx512::Level::Bf16),
+    }
+}
 
 /// The operators of a vector type, each one instruction.
 macro_rules! operators {
@@ -28,8 +57,8 @@ macro_rules! operators {
 }
 
 /// The entry points of an instruction set.
-macro_rules! kernels {
-    ($isa:ident, $vector:ident, $features:literal, panels of $vectors:literal) => {
+macro_rules! entry_points {
+    ($isa:ident, $vector:ident, $features:literal, panels of $vectors:literal, bfloat16 if $bfloat16:expr) => {
         impl $crate::kernels::arch::Kernels for $isa {
             fn activate(&self, xs: &mut [f32], bias: Option<&[f32]>, activation: Activation) {
                 #[target_feature(enable = $features)]
@@ -68,7 +97,7 @@ macro_rules! kernels {
             }
 
             fn has_bfloat16(&self) -> bool {
-                Self::has_bfloat16()
+                ($bfloat16)(self)
             }
 
             fn narrow(&self, xs: &[f32], inputs: usize, rows: &mut [u32]) {
@@ -78,6 +107,15 @@ macro_rules! kernels {
                 }
                 // SAFETY: a token exists only where its features were detected.
                 unsafe { run(xs, inputs, rows) }
+            }
+
+            fn quantize(&self, xs: &[f32], inputs: usize, rows: &mut [u32], factors: &mut [f32]) {
+                #[target_feature(enable = $features)]
+                fn run(xs: &[f32], inputs: usize, rows: &mut [u32], factors: &mut [f32]) {
+                    int8::quantize(xs, inputs, rows, factors);
+                }
+                // SAFETY: a token exists only where its features were detected.
+                unsafe { run(xs, inputs, rows, factors) }
             }
 
             fn interleave(&self, low: &[f32], high: &[f32], row: &mut [u32]) {
@@ -101,4 +139,20 @@ macro_rules! kernels {
     };
 }
 
-use {kernels, operators};
+/// Some panels of a product, with a [`Micro`](crate::kernels::micro::Micro) that needs `features`.
+macro_rules! products {
+    ($features:literal, $micro:ty, $vectors:literal, $isa:expr, $product:expr, $panels:expr) => {{
+        #[target_feature(enable = $features)]
+        unsafe fn run<I: Copy>(isa: I, product: &Product<'_>, panels: Range<usize>)
+        where
+            <$micro as Micro>::Lanes: Vector<Isa = I>,
+        {
+            // SAFETY: the caller's.
+            unsafe { gemm::multiply::<$micro, $vectors>(isa, product, panels) };
+        }
+        // SAFETY: a token of this level exists only where the features were detected; the rest is the caller's.
+        unsafe { run($isa, $product, $panels) }
+    }};
+}
+
+use {entry_points, operators, products};
