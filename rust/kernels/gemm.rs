@@ -192,22 +192,26 @@ unsafe fn run<M: Micro, const COUNT: usize, const VECTORS: usize>(
         *row = &product.cells[(place.first + index) * product.stride..][k.clone()];
     }
 
-    // Results pass through memory here: loops over the accumulators have to be short enough to be unrolled, or the
+    let mut begin = [M::Lanes::splat(isa, 0.0); VECTORS];
+    if let Some((starts, _)) = integers {
+        for (begin, starts) in begin.iter_mut().zip(starts[column..][..width].chunks_exact(lanes)) {
+            *begin = M::Lanes::load(isa, starts);
+        }
+    }
+    let mut sums = [begin; COUNT];
+    // Results pass through memory: loops over the accumulators have to be short enough to be unrolled, or the
     // accumulators are on the stack and every step writes them.
     let mut tile = [[0.0; WIDEST]; COUNT];
-    for (index, tile) in tile.iter_mut().enumerate() {
-        if !place.starts {
+    if !place.starts {
+        for (index, tile) in tile.iter_mut().enumerate() {
             // SAFETY: the caller's; the slice is gone before the next one is made.
             let out = unsafe { product.out.row(place.first + index, product.column + column, present) };
             tile[..present].copy_from_slice(out);
-        } else if let Some((starts, _)) = integers {
-            tile[..width].copy_from_slice(&starts[column..][..width]);
         }
-    }
-    let mut sums = [[M::Lanes::splat(isa, 0.0); VECTORS]; COUNT];
-    for (sums, tile) in sums.iter_mut().zip(&tile) {
-        for (sum, lanes) in sums.iter_mut().zip(tile.chunks_exact(lanes)) {
-            *sum = M::Lanes::load(isa, lanes);
+        for (sums, tile) in sums.iter_mut().zip(&tile) {
+            for (sum, lanes) in sums.iter_mut().zip(tile.chunks_exact(lanes)) {
+                *sum = M::Lanes::load(isa, lanes);
+            }
         }
     }
 
@@ -243,7 +247,13 @@ unsafe fn run<M: Micro, const COUNT: usize, const VECTORS: usize>(
         }
         // SAFETY: as above.
         let out = unsafe { product.out.row(place.first + index, product.column + column, present) };
-        out.copy_from_slice(&tile[..present]);
+        if present == width {
+            for (sums, out) in tile.chunks_exact(lanes).zip(out.chunks_exact_mut(lanes)) {
+                M::Lanes::load(isa, sums).store(out);
+            }
+        } else {
+            out.copy_from_slice(&tile[..present]);
+        }
         if place.ends
             && let Some((bias, function)) = product.bias
         {
