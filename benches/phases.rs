@@ -11,7 +11,7 @@ use std::time::Instant;
 use candlewick::config::{Config, Task};
 use candlewick::kernels::Pool;
 use candlewick::layers::Context;
-use candlewick::models::{Model, tokenizer_class};
+use candlewick::models::{Dtypes, Model, tokenizer_class};
 use candlewick::postprocess::token_classification::entities;
 use candlewick::tokenizer::{Fit, Overlong, Tokenizer};
 use candlewick::types::{Batch, Encoding, Logits};
@@ -32,7 +32,8 @@ fn main() {
     let config = Config::load(&folder).unwrap();
     let tokenizer = Tokenizer::load(&folder, &config, tokenizer_class(&config).unwrap()).unwrap();
     let model =
-        Model::load(&config, Task::TokenClassification, &Weights::open(&folder).unwrap(), Dtype::Float32).unwrap();
+        Model::load(&config, Task::TokenClassification, &Weights::open(&folder).unwrap(), &Dtypes::all(Dtype::Float32))
+            .unwrap();
     let fit = Fit { max_length: TOKENS, overlong: Overlong::Cut(Truncation::LongestFirst) };
 
     let pool = Pool::new(NonZeroUsize::new(1));

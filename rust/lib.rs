@@ -10,8 +10,8 @@
 //! ```
 //!
 //! A model is a folder as the Hub has it: `config.json`, safetensors, tokenizer files. Rooms, from the lowest:
-//! [`kernels`], [`weights`], [`layers`], [`models`]; [`tokenizer`], [`batch`]; [`postprocess`]; and [`pipeline`], which
-//! knows them all.
+//! [`kernels`], [`weights`], [`layers`], [`models`]; [`tokenizer`], [`batch`]; [`quality`]; [`postprocess`]; and
+//! [`pipeline`], which knows them all.
 
 pub mod batch;
 pub mod config;
@@ -23,6 +23,7 @@ pub mod pipeline;
 pub mod postprocess;
 #[cfg(feature = "python")]
 mod python;
+pub mod quality;
 pub mod server;
 pub mod tokenizer;
 pub mod types;
@@ -31,6 +32,7 @@ pub mod weights;
 pub use error::{Error, Result};
 pub use pipeline::{Answer, LoadOptions, Pipeline, TextClassificationPipeline, TokenClassificationPipeline};
 pub use types::{
-    AggregationStrategy, Dtype, Entity, Function, Input, Label, LongText, OffsetUnit, RunOptions, Scheme,
-    TextClassificationOptions, TokenClassificationOptions, TopK, Truncation, WordBoundary, WordSource,
+    AggregationStrategy, Dtype, Entity, Function, Input, Label, LongText, OffsetUnit, Precision, QualityGate,
+    RunOptions, Scheme, TextClassificationOptions, TokenClassificationOptions, TopK, Truncation, WordBoundary,
+    WordSource,
 };

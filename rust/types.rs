@@ -6,6 +6,8 @@ use std::num::NonZeroUsize;
 use std::str::FromStr;
 use std::sync::Arc;
 
+use serde::{Deserialize, Serialize};
+
 use crate::error::{Error, Result};
 
 /// One item to be classified.
@@ -309,7 +311,7 @@ pub enum TopK {
 macro_rules! named {
     ($(#[$meta:meta])* $option:literal $name:ident { $($(#[$doc:meta])* $variant:ident = $text:literal,)+ }) => {
         $(#[$meta])*
-        #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+        #[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize)]
         pub enum $name { $($(#[$doc])* $variant,)+ }
 
         impl $name {
@@ -350,6 +352,52 @@ named! {
         /// Weights and what they are multiplied with are integers from -127 to 127 with a factor for each output and for
         /// each row, sums are exact.
         Int8 = "int8",
+    }
+}
+
+/// What a model is asked to be computed with.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Precision {
+    /// These numbers.
+    Fixed(Dtype),
+    /// The fastest that passes the quality gate on this machine.
+    Auto,
+}
+
+impl Default for Precision {
+    fn default() -> Self {
+        Self::Fixed(Dtype::default())
+    }
+}
+
+impl From<Dtype> for Precision {
+    fn from(dtype: Dtype) -> Self {
+        Self::Fixed(dtype)
+    }
+}
+
+impl FromStr for Precision {
+    type Err = Error;
+
+    fn from_str(name: &str) -> Result<Self> {
+        if name.eq_ignore_ascii_case("auto") {
+            return Ok(Self::Auto);
+        }
+        let names = [Dtype::NAMES, &["auto"]].concat();
+        name.parse().map(Self::Fixed).map_err(|_| Error::parameter("dtype", one_of(&names), &format_args!("{name:?}")))
+    }
+}
+
+named! {
+    /// What happens when int8 misses the quality gate.
+    "quality" QualityGate {
+        /// The model is loaded; what was measured is in its report.
+        #[default]
+        Warn = "warn",
+        /// It is refused.
+        Strict = "strict",
+        /// Nothing is measured.
+        Skip = "skip",
     }
 }
 

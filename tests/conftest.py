@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import shutil
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
@@ -11,6 +11,14 @@ import pytest
 import candlewick
 
 MODELS = Path(__file__).parent / "golden" / "models"
+
+
+@pytest.fixture(scope="session", autouse=True)
+def packed_cache(tmp_path_factory: pytest.TempPathFactory) -> Iterator[None]:
+    """Packed weights of a run stay in the run's own folder."""
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setenv("CANDLEWICK_CACHE", str(tmp_path_factory.mktemp("packed")))
+        yield
 
 
 @pytest.fixture(scope="session")

@@ -147,7 +147,8 @@ fn probabilities(logits: &Logits) -> Vec<f32> {
 fn check_narrow<T: Task>(dtype: Dtype, options: &T::Options) -> Vec<(String, f32)> {
     let mut worst: Vec<(String, f32)> = Vec::new();
     for (folder, case) in cases(T::NAME) {
-        let pipeline = Pipeline::<T>::load(&folder, &LoadOptions { dtype, ..Default::default() }).unwrap();
+        let pipeline =
+            Pipeline::<T>::load(&folder, &LoadOptions { dtype: dtype.into(), ..Default::default() }).unwrap();
         let inputs: Vec<Input> = case.encodings.iter().map(Reference::input).collect();
         let batch = logits(&pipeline, inputs.clone(), options);
         let mut moved = 0.0_f32;

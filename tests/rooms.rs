@@ -14,10 +14,11 @@ const ROOMS: &[(&str, &[&str])] = &[
     ("models", &["kernels", "weights", "layers"]),
     ("tokenizer", &[]),
     ("batch", &["tokenizer"]),
+    ("quality", &["kernels", "weights", "layers", "models", "tokenizer", "batch"]),
     ("postprocess", &["kernels"]),
-    ("pipeline", &["kernels", "weights", "layers", "models", "tokenizer", "batch", "postprocess"]),
+    ("pipeline", &["kernels", "weights", "layers", "models", "tokenizer", "batch", "quality", "postprocess"]),
     ("server", &["pipeline"]),
-    ("python", &["kernels", "pipeline", "server"]),
+    ("python", &["kernels", "weights", "layers", "quality", "pipeline", "server"]),
 ];
 const EVERYWHERE: &[&str] = &["error", "types", "config"];
 

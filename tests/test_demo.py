@@ -2,11 +2,10 @@
 
 from __future__ import annotations
 
-import importlib.util
 import re
 from pathlib import Path
-from typing import Any
 
+import evaluate
 import pytest
 
 import candlewick
@@ -15,55 +14,34 @@ DEMO = Path(__file__).parent.parent / "demo"
 README = (DEMO / "README.md").read_text(encoding="utf-8")
 
 
-def _evaluate() -> Any:
-    spec = importlib.util.spec_from_file_location("evaluate", DEMO / "evaluate.py")
-    assert spec is not None and spec.loader is not None
-    module = importlib.util.module_from_spec(spec)
-    spec.loader.exec_module(module)
-    return module
-
-
-EVALUATE = _evaluate()
 Tokens = candlewick.TokenClassificationPipeline
 Texts = candlewick.TextClassificationPipeline
 
 
 @pytest.mark.parametrize("name", ["handwritten", "late"])
 def test_entities(ner: Tokens, name: str) -> None:
-    rows = EVALUATE.sentences("ner", name)
-    found = [EVALUATE.spans(answer) for answer in ner([row["text"] for row in rows])]
-    precision, recall, f1 = EVALUATE.span_scores(rows, found)["all"]
+    rows = evaluate.sentences("ner", name)
+    found = [evaluate.spans(answer) for answer in ner([row["text"] for row in rows])]
+    precision, recall, f1 = evaluate.span_scores(rows, found)["all"]
     assert f1 >= 0.80
     assert f"| {precision:.3f} | {recall:.3f} | {f1:.3f} |" in README
-    for expected, got in EVALUATE.ner_failures(rows, found):
+    for expected, got in evaluate.ner_failures(rows, found):
         assert f"- {expected}\n  - {got}\n" in README
 
 
 @pytest.mark.parametrize("name", ["handwritten", "late"])
 def test_sentiment(sentiment: Texts, name: str) -> None:
-    rows = EVALUATE.sentences("sentiment", name)
+    rows = evaluate.sentences("sentiment", name)
     found = [answer["label"] for answer in sentiment([row["text"] for row in rows])]
-    accuracy = EVALUATE.accuracy(rows, found)["all"]
+    accuracy = evaluate.accuracy(rows, found)["all"]
     assert accuracy >= 0.85
     assert f"| {accuracy:.3f} |" in README
-    for expected, got, text in EVALUATE.sentiment_failures(rows, found):
+    for expected, got, text in evaluate.sentiment_failures(rows, found):
         assert f"- {expected} as {got}: {text}\n" in README
 
 
-def test_bfloat16_is_as_good() -> None:
-    ner = candlewick.pipeline("ner", aggregation_strategy="simple", dtype="bfloat16")
-    rows = EVALUATE.sentences("ner", "handwritten")
-    found = [EVALUATE.spans(answer) for answer in ner([row["text"] for row in rows])]
-    assert EVALUATE.span_scores(rows, found)["all"][2] >= 0.93
-    sentiment = candlewick.pipeline("sentiment-analysis", dtype="bfloat16")
-    rows = EVALUATE.sentences("sentiment", "handwritten")
-    labels = [answer["label"] for answer in sentiment([row["text"] for row in rows])]
-    assert EVALUATE.accuracy(rows, labels)["all"] >= 0.94
-    assert ner.info["dtype"] == sentiment.info["dtype"] == "bfloat16"
-
-
 def test_there_are_as_many_sentences_as_promised() -> None:
-    assert sum(len(EVALUATE.sentences(task, "handwritten")) for task in ("ner", "sentiment")) >= 300
+    assert sum(len(evaluate.sentences(task, "handwritten")) for task in ("ner", "sentiment")) >= 300
 
 
 def test_no_test_sentence_is_in_the_patterns() -> None:
@@ -74,7 +52,7 @@ def test_no_test_sentence_is_in_the_patterns() -> None:
     for task in ("ner", "sentiment"):
         patterns = (DEMO / "data" / f"{task}_templates.txt").read_text(encoding="utf-8")
         known = set().union(*map(runs, patterns.splitlines()))
-        for row in EVALUATE.sentences(task, "handwritten"):
+        for row in evaluate.sentences(task, "handwritten"):
             assert not runs(row["text"]) & known, row["text"]
 
 

@@ -5,7 +5,6 @@
 
 from __future__ import annotations
 
-import importlib.util
 import json
 import os
 import shutil
@@ -15,6 +14,7 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
+import hub_server
 import pytest
 
 HERE = Path(__file__).parent
@@ -33,24 +33,13 @@ except candlewick.errors.CandlewickError as error:
 """
 
 
-def _server() -> Any:
-    spec = importlib.util.spec_from_file_location("hub_server", HERE / "hub_server.py")
-    assert spec is not None and spec.loader is not None
-    module = importlib.util.module_from_spec(spec)
-    spec.loader.exec_module(module)
-    return module
-
-
-SERVER = _server()
-
-
 @pytest.fixture
 def hub(tmp_path: Path) -> Iterator[Any]:
     """A Hub with a tiny model that also has files nobody needs."""
     folder = shutil.copytree(MODELS / "bert-ner", tmp_path / "source")
     for name in ("pytorch_model.bin", "model.onnx", "README.md", "training_args.bin", "tf_model.h5"):
         (folder / name).write_bytes(b"not needed")
-    hub = SERVER.Hub()
+    hub = hub_server.Hub()
     hub.add("some/ner", folder)
     hub.add("bare-name", MODELS / "bert-sentiment")
     hub.add("some/sharded", MODELS / "bert-ner-file-says-upper")
@@ -104,12 +93,12 @@ def test_shards_vocabularies_and_bare_names(hub: Any, tmp_path: Path) -> None:
 
 
 def test_revisions(hub: Any, tmp_path: Path) -> None:
-    for revision in ("v1", SERVER.OLD):
+    for revision in ("v1", hub_server.OLD):
         assert "error" not in ask(tmp_path, "some/ner", url=hub.url, arguments={"revision": revision})
-    assert (tmp_path / "hub" / "models--some--ner" / "snapshots" / SERVER.OLD).is_dir()
+    assert (tmp_path / "hub" / "models--some--ner" / "snapshots" / hub_server.OLD).is_dir()
     # A commit that is in the cache never changes, so nobody is asked.
     hub.requests.clear()
-    assert "error" not in ask(tmp_path, "some/ner", url=hub.url, arguments={"revision": SERVER.OLD})
+    assert "error" not in ask(tmp_path, "some/ner", url=hub.url, arguments={"revision": hub_server.OLD})
     assert hub.requests == []
     wrong = ask(tmp_path, "some/ner", url=hub.url, arguments={"revision": "v9"})
     assert wrong["error"] == "ModelNotFoundError" and "v9" in wrong["message"] and "revision" in wrong["message"]
@@ -138,10 +127,10 @@ def test_a_cache_of_ones_own(hub: Any, tmp_path: Path) -> None:
 def test_a_cache_made_by_transformers(tmp_path: Path) -> None:
     """Its layout: blobs by hash, snapshots of links, refs; and more files than we need."""
     repository = tmp_path / "hub" / "models--some--ner"
-    snapshot = repository / "snapshots" / SERVER.COMMIT
+    snapshot = repository / "snapshots" / hub_server.COMMIT
     for folder in (repository / "blobs", repository / "refs", snapshot):
         folder.mkdir(parents=True)
-    (repository / "refs" / "main").write_text(SERVER.COMMIT, encoding="utf-8")
+    (repository / "refs" / "main").write_text(hub_server.COMMIT, encoding="utf-8")
     for number, file in enumerate(sorted((MODELS / "bert-ner").iterdir())):
         shutil.copy(file, repository / "blobs" / f"blob{number}")
         (snapshot / file.name).symlink_to(f"../../blobs/blob{number}")

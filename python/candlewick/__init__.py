@@ -8,12 +8,13 @@
 
 from candlewick import errors
 from candlewick._native import __version__
-from candlewick.errors import TruncationWarning
+from candlewick.errors import QualityWarning, TruncationWarning
 from candlewick.pipeline import pipeline
 from candlewick.text_classification import TextClassificationPipeline
 from candlewick.token_classification import TokenClassificationPipeline
 
 __all__ = [
+    "QualityWarning",
     "TextClassificationPipeline",
     "TokenClassificationPipeline",
     "TruncationWarning",

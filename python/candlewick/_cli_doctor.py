@@ -20,13 +20,14 @@ def report(measure: bool) -> list[tuple[str, str]]:
         ("processor", _processor()),
         ("instruction set", _instructions(machine)),
         ("threads", f"{machine['threads']} ({_threads()})"),
-        ("dtypes", "float32 (default), bfloat16" + (" by its own instruction" if machine["bfloat16"] else "")),
+        ("dtypes", _dtypes(machine)),
     ]
     if measure:
         lines += [
             ("memory, read", f"{machine['bandwidth'] / 1e9:.1f} GB/s"),
             ("float32 products", f"{machine['float32_rate'] / 1e9:.0f} GFLOP/s"),
             ("bfloat16 products", f"{machine['bfloat16_rate'] / 1e9:.0f} GFLOP/s"),
+            ("int8 products", f"{machine['int8_rate'] / 1e9:.0f} Gop/s"),
         ]
     return [*lines, ("Hub cache", _cache())]
 
@@ -48,6 +49,13 @@ def _instructions(machine: dict[str, object]) -> str:
     asked = os.environ.get("CANDLEWICK_ISA")
     why = f"CANDLEWICK_ISA={asked}" if asked else "the best that is here"
     return f"{machine['isa']} ({why}; available: {', '.join(available)})"
+
+
+def _dtypes(machine: dict[str, object]) -> str:
+    isa = str(machine["isa"])
+    bfloat16 = "by its own instruction" if machine["bfloat16"] else "widened"
+    int8 = "by its own instruction" if "vnni" in isa or "bf16" in isa else "widened" if "avx" in isa else "plain"
+    return f"float32 (default), bfloat16 ({bfloat16}), int8 ({int8})"
 
 
 def _threads() -> str:

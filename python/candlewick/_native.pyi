@@ -9,17 +9,36 @@ from typing_extensions import Unpack
 
 from candlewick.types import TextClassificationOptions, TokenClassificationOptions
 
-__all__ = ["Answers", "Logits", "TextClassifier", "TokenClassifier", "__version__", "machine", "task_of"]
+__all__ = [
+    "Answers",
+    "Logits",
+    "TextClassifier",
+    "TokenClassifier",
+    "__version__",
+    "cache_clear",
+    "cache_list",
+    "machine",
+    "task_of",
+]
 
 __version__: Final[str]
 
 class _LoadOptions(TypedDict, total=False):
     dtype: str | None
+    quality: str | None
+    calibration: list[str] | list[tuple[str, str]] | None
+    packed_cache: str | None
     threads: int | None
     max_tokens: int | None
 
 def machine(measure: bool) -> dict[str, Any]:
     """What runs on this machine, and with `measure` its rates in bytes and operations a second."""
+
+def cache_list(folder: str) -> list[tuple[str, str, int, float]]:
+    """Give model, types, bytes and time of last use of each file of a packed cache."""
+
+def cache_clear(folder: str) -> tuple[int, int]:
+    """Empty a packed cache; give how many files it had, and their bytes."""
 
 def task_of(folder: str) -> str:
     """Give the task that a model folder's `config.json` names."""
@@ -82,6 +101,9 @@ class TokenClassifier:
     def query(self, body: str) -> tuple[str, list[str]]:
         """Give the response body to a request body, and warnings."""
 
+    def profile(self, text: str, rounds: int) -> list[tuple[str, float]]:
+        """Give the seconds of each stage, and of the whole, of the fastest of so many answers."""
+
     def close(self) -> None:
         """Free the model."""
 
@@ -115,6 +137,9 @@ class TextClassifier:
 
     def query(self, body: str) -> tuple[str, list[str]]:
         """Give the response body to a request body, and warnings."""
+
+    def profile(self, text: str, rounds: int) -> list[tuple[str, float]]:
+        """Give the seconds of each stage, and of the whole, of the fastest of so many answers."""
 
     def close(self) -> None:
         """Free the model."""

@@ -196,6 +196,23 @@ def _app() -> Any:
         for name, value in report(measure=not quick):
             print(f"{name:18} {value}")
 
+    cache = typer.Typer(help="Packed weights that are kept on disk.", no_args_is_help=True)
+    app.add_typer(cache, name="cache")
+
+    @cache.command("list")
+    def list_() -> None:
+        """Show what is kept, the model used last first."""
+        from candlewick._cli_cache import listing
+
+        print("\n".join(listing()))
+
+    @cache.command()
+    def clear() -> None:
+        """Remove all of it; models pack their weights anew when they are loaded."""
+        from candlewick._cli_cache import clear
+
+        print(clear())
+
     return app
 
 

@@ -10,6 +10,7 @@ __all__ = [
     "ModelFormatError",
     "ModelNotFoundError",
     "ParameterError",
+    "QualityWarning",
     "TruncationWarning",
     "UnsupportedModelError",
 ]
@@ -51,6 +52,10 @@ class UnsupportedModelError(CandlewickError, NotImplementedError):
 
 class BackendError(CandlewickError, RuntimeError):
     """The computation itself failed, or the pipeline was closed."""
+
+
+class QualityWarning(UserWarning):
+    """int8 changes more of a model's answers than the quality gate allows; `.info["quality"]` has the figures."""
 
 
 class TruncationWarning(UserWarning):

@@ -1,9 +1,10 @@
 //! Weights in the order in which the product reads them.
 
-use std::sync::{Mutex, PoisonError};
+use std::ops::Range;
+use std::sync::{Arc, Mutex, PoisonError};
 
 use bytemuck::{cast_slice, cast_slice_mut};
-use memmap2::MmapMut;
+use memmap2::{Mmap, MmapMut};
 
 use super::arch::Kernels;
 use super::gemm::Panels;
@@ -97,6 +98,21 @@ impl Packed {
         self.dtype
     }
 
+    /// All that it holds, as [`Packed::from_map`] takes it.
+    pub fn bytes(&self) -> &[u8] {
+        cast_slice(self.cells.as_slice())
+    }
+
+    /// A matrix that was packed before, for the instruction set of this process: `bytes` of a map. `None` unless they are
+    /// as many as they have to be, at a place where cells may lie.
+    pub fn from_map(dtype: Dtype, outputs: usize, inputs: usize, map: Arc<Mmap>, bytes: Range<usize>) -> Option<Self> {
+        let kernels = isa::current().1;
+        let count = outputs.next_multiple_of(kernels.panel_width()) * (dtype.cells(inputs) + 2);
+        let whole = bytes.len() == count * size_of::<u32>() && bytes.end <= map.len();
+        let aligned = bytes.start.is_multiple_of(size_of::<u32>());
+        (whole && aligned).then(|| Self { cells: Cells::Shared(map, bytes), outputs, inputs, dtype, kernels })
+    }
+
     /// As the product sees it.
     pub(super) fn panels(&self) -> Panels<'_> {
         let (outputs, width, dtype) = (self.outputs, self.kernels.panel_width(), self.dtype);
@@ -144,9 +160,14 @@ impl std::fmt::Debug for Packed {
     }
 }
 
-/// Cells on pages of their own: aligned, zero to begin with, and large pages where the system has them, as a pass over
-/// all weights would miss the table of small ones at every step.
-struct Cells(MmapMut, usize);
+/// Cells on pages of their own, aligned.
+enum Cells {
+    /// Zero to begin with, and on large pages where the system has them, as a pass over all weights would miss the table
+    /// of small ones at every step.
+    Own(MmapMut, usize),
+    /// A part of a file, shared with all who map it.
+    Shared(Arc<Mmap>, Range<usize>),
+}
 
 impl Cells {
     fn new(count: usize) -> Self {
@@ -154,14 +175,20 @@ impl Cells {
         let map = MmapMut::map_anon((count * size_of::<u32>()).max(1)).expect("memory for weights");
         #[cfg(target_os = "linux")]
         let _ = map.advise(memmap2::Advice::HugePage); // only advice: without it, it is slower
-        Self(map, count)
+        Self::Own(map, count)
     }
 
     fn as_slice(&self) -> &[u32] {
-        cast_slice(&self.0[..self.1 * size_of::<u32>()])
+        match self {
+            Self::Own(map, count) => cast_slice(&map[..count * size_of::<u32>()]),
+            Self::Shared(map, bytes) => cast_slice(&map[bytes.clone()]),
+        }
     }
 
     fn as_mut_slice(&mut self) -> &mut [u32] {
-        cast_slice_mut(&mut self.0[..self.1 * size_of::<u32>()])
+        match self {
+            Self::Own(map, count) => cast_slice_mut(&mut map[..*count * size_of::<u32>()]),
+            Self::Shared(..) => &mut [],
+        }
     }
 }

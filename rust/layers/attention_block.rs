@@ -8,6 +8,7 @@ use super::linear::Linear;
 use super::norm::LayerNorm;
 use super::ops::map_rows;
 use super::pooling::first_rows;
+use super::profile::Stage;
 use crate::error::Result;
 use crate::kernels::{self, Activation};
 use crate::types::{Dtype, Rows};
@@ -41,14 +42,16 @@ impl AttentionBlock {
             let mut qkv = context.buffer(3 * xs.len()); // (tokens, 3 * hidden)
             self.qkv.apply(xs, Activation::Linear, &mut qkv, context);
             let mut mixed = context.buffer(ys.len()); // (rows, hidden)
-            kernels::attention(self.scores, &qkv, context.bounds, wanted, self.heads, &mut mixed);
+            context.stage(Stage::Attention, || {
+                kernels::attention(self.scores, &qkv, context.bounds, wanted, self.heads, &mut mixed);
+            });
             self.output.product(&mixed, ys, context);
             match wanted {
-                Rows::All => self.norm.apply_residual(ys, self.output.bias(), xs),
+                Rows::All => self.norm.apply_residual(ys, self.output.bias(), xs, context),
                 Rows::First => {
                     let mut firsts = context.buffer(ys.len());
                     first_rows(xs, context.bounds, &mut firsts);
-                    self.norm.apply_residual(ys, self.output.bias(), &firsts);
+                    self.norm.apply_residual(ys, self.output.bias(), &firsts, context);
                 }
             }
         })

@@ -3,6 +3,7 @@
 use std::cell::RefCell;
 use std::ops::{Deref, DerefMut};
 
+use super::profile::{Profile, Stage};
 use crate::error::{Error, Result};
 use crate::kernels::Scratch;
 use crate::types::Bounds;
@@ -17,12 +18,41 @@ pub struct Context<'a> {
     spare: RefCell<Vec<Vec<f32>>>,
     /// What products keep.
     pub(super) scratch: RefCell<Scratch>,
+    profile: Option<&'a Profile>,
+    inputs: Option<&'a RefCell<Vec<Vec<f32>>>>,
 }
 
 impl<'a> Context<'a> {
     /// For one batch.
     pub fn new(bounds: &'a Bounds, cancelled: &'a dyn Fn() -> bool) -> Self {
-        Self { bounds, cancelled, spare: RefCell::default(), scratch: RefCell::default() }
+        Self { bounds, cancelled, spare: RefCell::default(), scratch: RefCell::default(), profile: None, inputs: None }
+    }
+
+    /// The same, with the time of each stage added to a profile.
+    #[must_use]
+    pub fn profiled(self, profile: Option<&'a Profile>) -> Self {
+        Self { profile, ..self }
+    }
+
+    /// The same, with what every dense layer gets appended to `inputs`, in the order in which they are computed.
+    #[must_use]
+    pub fn recorded(self, inputs: &'a RefCell<Vec<Vec<f32>>>) -> Self {
+        Self { inputs: Some(inputs), ..self }
+    }
+
+    /// Does a stage's work, and measures it where somebody wants to know.
+    pub(super) fn stage<R>(&self, stage: Stage, work: impl FnOnce() -> R) -> R {
+        match self.profile {
+            Some(profile) => profile.time(stage, work),
+            None => work(),
+        }
+    }
+
+    /// What a dense layer is about to get.
+    pub(super) fn record(&self, xs: &[f32]) {
+        if let Some(inputs) = self.inputs {
+            inputs.borrow_mut().push(xs.to_vec());
+        }
     }
 
     /// Asked between layers.

@@ -5,6 +5,7 @@ use candle_core::{Device, Tensor};
 use super::context::Context;
 use super::linear::Linear;
 use super::norm::LayerNorm;
+use super::profile::Stage;
 use crate::error::Result;
 use crate::kernels::Activation;
 use crate::types::Batch;
@@ -101,6 +102,15 @@ impl Embeddings {
     /// # Errors
     /// [`crate::Error::ModelFormat`] when a row that is met holds NaN or infinity.
     pub fn forward(&self, batch: &Batch, context: &Context<'_>) -> Result<Tensor> {
+        let xs = context.stage(Stage::Embeddings, || self.sum(batch, context))?;
+        match &self.projection {
+            Some(projection) => projection.forward(&xs, Activation::Linear, context),
+            None => Ok(xs),
+        }
+    }
+
+    /// `[tokens, width of the tables]`, normalized.
+    fn sum(&self, batch: &Batch, context: &Context<'_>) -> Result<Tensor> {
         let width = self.word.width();
         let positions: Vec<u32> = context.bounds.rows().flat_map(|rows| self.positions.of(&batch.ids[rows])).collect();
         let mut values = vec![0.0; batch.ids.len() * width];
@@ -116,10 +126,7 @@ impl Embeddings {
         }
         let xs = Tensor::from_vec(values, (batch.ids.len(), width), &Device::Cpu)?;
         self.norm.forward(&xs)?;
-        match &self.projection {
-            Some(projection) => projection.forward(&xs, Activation::Linear, context),
-            None => Ok(xs),
-        }
+        Ok(xs)
     }
 }
 

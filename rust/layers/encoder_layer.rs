@@ -5,6 +5,7 @@ use candle_core::Tensor;
 use super::attention_block::AttentionBlock;
 use super::context::Context;
 use super::feed_forward::FeedForward;
+use super::linear::Linear;
 use crate::error::Result;
 use crate::types::Rows;
 
@@ -26,5 +27,10 @@ impl EncoderLayer {
         context.check()?;
         let xs = self.attention.forward(xs, wanted, context)?;
         self.feed_forward.forward(&xs, context)
+    }
+
+    /// Its dense layers, in the order in which they are computed.
+    pub fn linears(&self) -> [&Linear; 4] {
+        [&self.attention.qkv, &self.attention.output, &self.feed_forward.up, &self.feed_forward.down]
     }
 }

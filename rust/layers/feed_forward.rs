@@ -33,7 +33,7 @@ impl FeedForward {
             let mut inner = context.buffer(rows * self.up.outputs()); // (rows, intermediate)
             self.up.apply(xs, self.activation, &mut inner, context);
             self.down.product(&inner, ys, context); // (rows, hidden)
-            self.norm.apply_residual(ys, self.down.bias(), xs);
+            self.norm.apply_residual(ys, self.down.bias(), xs, context);
         })
     }
 }

@@ -4,14 +4,16 @@ use candle_core::Tensor;
 
 use super::context::Context;
 use super::ops::map_rows;
+use super::profile::Stage;
 use crate::error::Result;
-use crate::kernels::{self, Activation, Packed};
+use crate::kernels::{self, Activation, Packed, Scratch};
 use crate::types::Dtype;
-use crate::weights::Mapped;
+use crate::weights::{Mapped, Weights};
 
 /// A dense layer, packed for the kernels.
 #[derive(Debug)]
 pub struct Linear {
+    name: String,
     weight: Packed,
     bias: Vec<f32>,
     /// As in the checkpoint, `[out, in]`.
@@ -21,21 +23,25 @@ pub struct Linear {
 
 impl Linear {
     /// Packs weight `[out, in]` and bias `[out]` out of the map; several pairs, which are of one shape, are stacked
-    /// along `out`, so that one product serves all of them.
+    /// along `out`, so that one product serves all of them. What was packed before is taken as it is.
     ///
     /// # Errors
     /// [`crate::Error::ModelFormat`] when a value is not finite.
-    pub fn load(dtype: Dtype, parts: &[(&Mapped, &Mapped)]) -> Result<Self> {
+    pub fn load(name: &str, dtype: Dtype, parts: &[(&Mapped, &Mapped)], weights: &Weights) -> Result<Self> {
         let inputs = parts[0].0.shape()[1];
         let mut bias = Vec::new();
         for (_, part) in parts {
             part.append_finite(&mut bias)?;
         }
         let rows = parts[0].0.shape()[0];
-        let weight = Packed::pack(dtype, bias.len(), inputs, |output, values| {
-            parts[output / rows].0.read_finite(output % rows * inputs, values)
-        })?;
+        let pack = || {
+            Packed::pack(dtype, bias.len(), inputs, |output, values| {
+                parts[output / rows].0.read_finite(output % rows * inputs, values)
+            })
+        };
+        let weight = weights.packed(name, dtype, bias.len(), inputs).map_or_else(pack, Ok)?;
         Ok(Self {
+            name: name.to_owned(),
             weight,
             #[cfg(test)]
             plain: Tensor::zeros((bias.len(), inputs), candle_core::DType::F32, &candle_core::Device::Cpu)?,
@@ -53,13 +59,59 @@ impl Linear {
 
     /// The same on slices.
     pub(super) fn apply(&self, xs: &[f32], activation: Activation, ys: &mut [f32], context: &Context<'_>) {
-        let bias = Some((&self.bias[..], activation));
-        kernels::linear(xs, &self.weight, bias, ys, &mut context.scratch.borrow_mut());
+        self.compute(xs, Some((&self.bias, activation)), ys, context);
     }
 
     /// `x Wᵀ` alone: before a norm the bias is added together with the residual.
     pub(super) fn product(&self, xs: &[f32], ys: &mut [f32], context: &Context<'_>) {
-        kernels::linear(xs, &self.weight, None, ys, &mut context.scratch.borrow_mut());
+        self.compute(xs, None, ys, context);
+    }
+
+    fn compute(&self, xs: &[f32], bias: Option<(&[f32], Activation)>, ys: &mut [f32], context: &Context<'_>) {
+        context.record(xs);
+        let scratch = &mut context.scratch.borrow_mut();
+        context.stage(Stage::Linear, || kernels::linear(xs, &self.weight, bias, ys, scratch));
+    }
+
+    /// How far the products of `other`, the same layer in other numbers, are from this one's, without biases: the length
+    /// of the difference over the length of how products vary from row to row. What all rows share says nothing about
+    /// any of them, and a large share would hide the loss. On some 256 rows from all over `xs`.
+    pub(crate) fn difference(&self, other: &Self, xs: &[f32]) -> f64 {
+        let (inputs, outputs) = (self.weight.inputs(), self.outputs());
+        let rows = xs.chunks_exact(inputs).step_by((xs.len() / inputs / 256).max(1));
+        let xs: Vec<f32> = rows.flatten().copied().collect();
+        let rows = xs.len() / inputs;
+        let [ys, others] = [self, other].map(|layer| {
+            let mut ys = vec![0.0; rows * outputs];
+            kernels::linear(&xs, &layer.weight, None, &mut ys, &mut Scratch::default());
+            ys
+        });
+        let (mut sums, mut squares) = (vec![0.0; outputs], 0.0);
+        for row in ys.chunks_exact(outputs) {
+            for (sum, &y) in sums.iter_mut().zip(row) {
+                *sum += f64::from(y);
+                squares += f64::from(y).powi(2);
+            }
+        }
+        let shared: f64 = sums.iter().map(|sum| sum * sum / rows as f64).sum();
+        let apart: f64 = ys.iter().zip(&others).map(|(y, other)| f64::from(y - other).powi(2)).sum();
+        let varies = if rows > 1 { (squares - shared).max(0.0) } else { squares };
+        if apart == 0.0 { 0.0 } else { (apart / varies).sqrt() }
+    }
+
+    /// Its weights.
+    pub fn packed(&self) -> &Packed {
+        &self.weight
+    }
+
+    /// What the checkpoint calls it; of several that were stacked, the first one's name.
+    pub fn name(&self) -> &str {
+        &self.name
+    }
+
+    /// What its weights are held in.
+    pub fn dtype(&self) -> Dtype {
+        self.weight.dtype()
     }
 
     /// Number of outputs.
@@ -79,7 +131,7 @@ impl Linear {
             Ok::<_, ()>(())
         };
         let weight = Packed::pack(Dtype::Float32, bias.len(), rows[0].len(), fill).unwrap();
-        Self { weight, bias, plain }
+        Self { name: String::new(), weight, bias, plain }
     }
 
     /// The same layer as candle has it: the form that tests compare with.

@@ -14,6 +14,7 @@ mod linear;
 mod norm;
 mod ops;
 mod pooling;
+mod profile;
 
 pub use attention_block::AttentionBlock;
 pub use context::Context;
@@ -22,3 +23,4 @@ pub use encoder_layer::EncoderLayer;
 pub use feed_forward::FeedForward;
 pub use linear::Linear;
 pub use norm::LayerNorm;
+pub use profile::{Profile, Stage};

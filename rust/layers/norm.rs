@@ -2,7 +2,9 @@
 
 use candle_core::Tensor;
 
+use super::context::Context;
 use super::ops::in_place;
+use super::profile::Stage;
 use crate::error::Result;
 use crate::kernels;
 use crate::weights::Mapped;
@@ -36,8 +38,8 @@ impl LayerNorm {
     }
 
     /// `LN(xs + bias + residual)` in place: what ends every post-norm block.
-    pub(super) fn apply_residual(&self, xs: &mut [f32], bias: &[f32], residual: &[f32]) {
-        kernels::add_layer_norm(xs, bias, residual, self.kernel());
+    pub(super) fn apply_residual(&self, xs: &mut [f32], bias: &[f32], residual: &[f32], context: &Context<'_>) {
+        context.stage(Stage::Norms, || kernels::add_layer_norm(xs, bias, residual, self.kernel()));
     }
 
     #[cfg(test)]

@@ -3,10 +3,10 @@
 use std::cell::RefCell;
 use std::collections::HashSet;
 
+use super::dtypes::Dtypes;
 use super::family::{Names, Place};
 use crate::error::{Error, Result};
 use crate::layers::{LayerNorm, Linear, Table};
-use crate::types::Dtype;
 use crate::weights::{Mapped, Weights};
 
 /// Tensors that neither task needs, by how their names start behind the encoder's prefix or beside the encoder.
@@ -61,7 +61,7 @@ impl<'a> Checkpoint<'a> {
     /// A dense layer from one or several weights `[rows, columns]` that are stacked.
     pub(super) fn linear(
         &self,
-        dtype: Dtype,
+        dtypes: &Dtypes,
         places: &[Place],
         layer: usize,
         rows: usize,
@@ -75,7 +75,7 @@ impl<'a> Checkpoint<'a> {
                 Ok((weight, self.tensor(&format!("{name}.bias"), &[rows])?))
             })
             .collect::<Result<Vec<_>>>()?;
-        Linear::load(dtype, &parts)
+        Linear::load(&names[0], dtypes.of(&names[0]), &parts, self.weights)
     }
 
     /// A norm of the encoder; Google's first checkpoints call its parameters `gamma` and `beta`.

@@ -1,12 +1,14 @@
 //! Embeddings, then one layer after the other.
 
+use std::cell::RefCell;
+
 use candle_core::Tensor;
 
 use super::checkpoint::Checkpoint;
+use super::dtypes::Dtypes;
 use super::family::{Place, Shape};
 use crate::error::Result;
-use crate::kernels::isa::has_bfloat16;
-use crate::layers::{AttentionBlock, Context, Embeddings, EncoderLayer, FeedForward};
+use crate::layers::{AttentionBlock, Context, Embeddings, EncoderLayer, FeedForward, Linear};
 use crate::types::{Batch, Dtype, Rows};
 
 /// A post-norm encoder.
@@ -17,28 +19,9 @@ pub(super) struct Encoder {
 }
 
 impl Encoder {
-    pub(super) fn load(checkpoint: &Checkpoint<'_>, shape: &Shape, dtype: Dtype) -> Result<Self> {
-        let names = checkpoint.names;
-        let table = |name, rows| checkpoint.table(name, rows, shape.embedding);
-        let embeddings = Embeddings {
-            word: table(names.word, shape.vocabulary)?,
-            segment: (shape.segments > 0).then(|| table(names.segment, shape.segments)).transpose()?,
-            position: table(names.position, shape.position_rows)?,
-            positions: shape.positions,
-            norm: checkpoint.norm(names.embedding_norm, 0, shape.embedding, shape.norm_eps)?,
-            projection: (shape.embedding != shape.hidden)
-                .then(|| {
-                    checkpoint.linear(
-                        Dtype::Float32,
-                        &[Place::Encoder(names.projection)],
-                        0,
-                        shape.hidden,
-                        shape.embedding,
-                    )
-                })
-                .transpose()?,
-        };
-        let layers = (0..shape.layers).map(|index| layer(checkpoint, shape, dtype, index)).collect::<Result<_>>()?;
+    pub(super) fn load(checkpoint: &Checkpoint<'_>, shape: &Shape, dtypes: &Dtypes) -> Result<Self> {
+        let embeddings = embeddings(checkpoint, shape)?;
+        let layers = (0..shape.layers).map(|index| layer(checkpoint, shape, dtypes, index)).collect::<Result<_>>()?;
         Ok(Self { embeddings, layers })
     }
 
@@ -53,33 +36,80 @@ impl Encoder {
         Ok(xs)
     }
 
+    /// Its dense layers.
+    pub(super) fn linears(&self) -> impl Iterator<Item = &Linear> {
+        self.layers.iter().flat_map(EncoderLayer::linears)
+    }
+
     pub(super) fn linear_parameters(&self) -> usize {
-        let of_layer = |layer: &EncoderLayer| {
-            let (attention, feed_forward) = (&layer.attention, &layer.feed_forward);
-            [&attention.qkv, &attention.output, &feed_forward.up, &feed_forward.down]
-                .map(crate::layers::Linear::parameters)
-                .into_iter()
-                .sum::<usize>()
-        };
-        self.layers.iter().map(of_layer).sum()
+        self.linears().map(Linear::parameters).sum()
     }
 }
 
-fn layer(checkpoint: &Checkpoint<'_>, shape: &Shape, dtype: Dtype, index: usize) -> Result<EncoderLayer> {
+/// Hidden states of the rows that are `wanted`, in float32, and for each dense layer its name and how far its products
+/// move in int8. Layer by layer out of the map, so that no more than one layer is held at a time.
+pub(super) fn examine(
+    checkpoint: &Checkpoint<'_>,
+    shape: &Shape,
+    batch: &Batch,
+    wanted: Rows,
+) -> Result<(Tensor, Vec<(String, f64)>)> {
+    let inputs = RefCell::default();
+    let context = Context::new(&batch.bounds, &|| false).recorded(&inputs);
+    let mut xs = embeddings(checkpoint, shape)?.forward(batch, &context)?;
+    let mut moved = Vec::new();
+    for index in 0..shape.layers {
+        inputs.borrow_mut().clear();
+        let [exact, narrow] =
+            [Dtype::Float32, Dtype::Int8].map(|dtype| layer(checkpoint, shape, &Dtypes::all(dtype), index));
+        let (exact, narrow) = (exact?, narrow?);
+        let last = index + 1 == shape.layers;
+        xs = exact.forward(&xs, if last { wanted } else { Rows::All }, &context)?;
+        for ((exact, narrow), input) in exact.linears().into_iter().zip(narrow.linears()).zip(&*inputs.borrow()) {
+            moved.push((exact.name().to_owned(), exact.difference(narrow, input)));
+        }
+    }
+    Ok((xs, moved))
+}
+
+fn embeddings(checkpoint: &Checkpoint<'_>, shape: &Shape) -> Result<Embeddings> {
+    let names = checkpoint.names;
+    let table = |name, rows| checkpoint.table(name, rows, shape.embedding);
+    Ok(Embeddings {
+        word: table(names.word, shape.vocabulary)?,
+        segment: (shape.segments > 0).then(|| table(names.segment, shape.segments)).transpose()?,
+        position: table(names.position, shape.position_rows)?,
+        positions: shape.positions,
+        norm: checkpoint.norm(names.embedding_norm, 0, shape.embedding, shape.norm_eps)?,
+        projection: (shape.embedding != shape.hidden)
+            .then(|| {
+                checkpoint.linear(
+                    &Dtypes::all(Dtype::Float32),
+                    &[Place::Encoder(names.projection)],
+                    0,
+                    shape.hidden,
+                    shape.embedding,
+                )
+            })
+            .transpose()?,
+    })
+}
+
+fn layer(checkpoint: &Checkpoint<'_>, shape: &Shape, dtypes: &Dtypes, index: usize) -> Result<EncoderLayer> {
     let names = checkpoint.names;
     let (hidden, intermediate) = (shape.hidden, shape.intermediate);
-    let linear = |name, rows, columns| checkpoint.linear(dtype, &[Place::Encoder(name)], index, rows, columns);
+    let linear = |name, rows, columns| checkpoint.linear(dtypes, &[Place::Encoder(name)], index, rows, columns);
     let norm = |name| checkpoint.norm(name, index, hidden, shape.norm_eps);
     let attention = AttentionBlock {
         qkv: checkpoint.linear(
-            dtype,
+            dtypes,
             &[names.query, names.key, names.value].map(Place::Encoder),
             index,
             hidden,
             hidden,
         )?,
         heads: shape.heads,
-        scores: scores(dtype),
+        scores: dtypes.scores(),
         output: linear(names.attention_output, hidden, hidden)?,
         norm: norm(names.attention_norm)?,
     };
@@ -90,14 +120,4 @@ fn layer(checkpoint: &Checkpoint<'_>, shape: &Shape, dtype: Dtype, index: usize)
         norm: norm(names.output_norm)?,
     };
     Ok(EncoderLayer { attention, feed_forward })
-}
-
-/// What attention computes in beside layers of `dtype`: int8 is too coarse for it, and bfloat16 pays where it has an
-/// instruction.
-fn scores(dtype: Dtype) -> Dtype {
-    match dtype {
-        Dtype::Int8 if has_bfloat16() => Dtype::Bfloat16,
-        Dtype::Int8 => Dtype::Float32,
-        other => other,
-    }
 }

@@ -3,6 +3,7 @@
 use candle_core::Tensor;
 
 use super::checkpoint::Checkpoint;
+use super::dtypes::Dtypes;
 use super::family::{Family, Place};
 use crate::config::Task;
 use crate::error::Result;
@@ -43,11 +44,12 @@ impl Head {
             let task = task.name();
             return Err(checkpoint.error(format!("no {task} head: expected {}, got none", output.name())));
         }
-        let output = checkpoint.linear(Dtype::Float32, &[output], 0, labels, hidden)?;
+        let exact = Dtypes::all(Dtype::Float32);
+        let output = checkpoint.linear(&exact, &[output], 0, labels, hidden)?;
         Ok(match task {
             Task::TokenClassification => Self::Token(output),
             Task::TextClassification => Self::Sequence {
-                dense: checkpoint.linear(Dtype::Float32, &[head.dense], 0, hidden, hidden)?,
+                dense: checkpoint.linear(&exact, &[head.dense], 0, hidden, hidden)?,
                 activation: head.activation,
                 output,
             },

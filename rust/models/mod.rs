@@ -3,6 +3,7 @@
 mod bert;
 mod checkpoint;
 mod distilbert;
+mod dtypes;
 mod electra;
 mod encoder;
 mod family;
@@ -13,13 +14,14 @@ use candle_core::Tensor;
 
 use crate::config::{Config, Task};
 use crate::error::{Error, Result};
-use crate::layers::Context;
-use crate::types::{Batch, Dtype, one_of};
+use crate::layers::{Context, Linear};
+use crate::types::{Batch, one_of};
 use crate::weights::Weights;
 
 use checkpoint::Checkpoint;
+pub use dtypes::Dtypes;
 use encoder::Encoder;
-use family::Family;
+use family::{Family, Shape};
 use head::Head;
 
 /// Every family that can be loaded: `model_type` decides.
@@ -51,27 +53,51 @@ pub struct Limits {
     pub segments: usize,
 }
 
+impl Limits {
+    /// Of the network that `config` describes.
+    ///
+    /// # Errors
+    /// [`Error::Unsupported`] and [`Error::ModelFormat`], as for [`Model::load`].
+    pub fn read(config: &Config) -> Result<Self> {
+        Ok(Self::of(&family_and_shape(config)?.1))
+    }
+
+    fn of(shape: &Shape) -> Self {
+        Self {
+            positions: shape.positions.limit(shape.position_rows),
+            vocabulary: shape.vocabulary,
+            segments: shape.segments,
+        }
+    }
+}
+
 impl Model {
-    /// Reads the network that `config` describes, with the head of `task`. The layers of the encoder are held in `dtype`;
-    /// the head, which decides, and the tables stay as exact as they are.
+    /// Reads the network that `config` describes, with the head of `task`. The dense layers of the encoder are held in
+    /// `dtypes`; the head, which decides, and the tables stay as exact as they are.
     ///
     /// # Errors
     /// [`Error::Unsupported`] for a family, activation or option that is not implemented, [`Error::ModelFormat`] when
     /// a tensor is missing, unexpected or of another shape or dtype than the configuration says.
-    pub fn load(config: &Config, task: Task, weights: &Weights, dtype: Dtype) -> Result<Self> {
-        let family = family(config)?;
-        let shape = (family.shape)(config)?;
-        shape.check(config)?;
+    pub fn load(config: &Config, task: Task, weights: &Weights, dtypes: &Dtypes) -> Result<Self> {
+        let (family, shape) = family_and_shape(config)?;
         let checkpoint = Checkpoint::new(weights, &family.names)?;
-        let encoder = Encoder::load(&checkpoint, &shape, dtype)?;
+        let encoder = Encoder::load(&checkpoint, &shape, dtypes)?;
         let head = Head::load(&checkpoint, family, task, shape.hidden, config.labels.len())?;
         checkpoint.finish()?;
-        let limits = Limits {
-            positions: shape.positions.limit(shape.position_rows),
-            vocabulary: shape.vocabulary,
-            segments: shape.segments,
-        };
-        Ok(Self { encoder, head, limits })
+        Ok(Self { encoder, head, limits: Limits::of(&shape) })
+    }
+
+    /// What int8 would do to the network, and the logits of a batch in float32: without loading it as a whole.
+    ///
+    /// # Errors
+    /// As for [`Model::load`] and [`Model::forward`].
+    pub fn examine(config: &Config, task: Task, weights: &Weights, batch: &Batch) -> Result<Examined> {
+        let (family, shape) = family_and_shape(config)?;
+        let checkpoint = Checkpoint::new(weights, &family.names)?;
+        let head = Head::load(&checkpoint, family, task, shape.hidden, config.labels.len())?;
+        let (xs, moved) = encoder::examine(&checkpoint, &shape, batch, head.reads())?;
+        let context = Context::new(&batch.bounds, &|| false);
+        Ok(Examined { moved, logits: head.forward(&xs, &context)? })
     }
 
     /// Logits of a batch: `[tokens, labels]` with a token head, `[sequences, labels]` with a sequence head.
@@ -89,10 +115,24 @@ impl Model {
         self.limits
     }
 
+    /// The dense layers of the encoder.
+    pub fn linears(&self) -> impl Iterator<Item = &Linear> {
+        self.encoder.linears()
+    }
+
     /// Number of weights outside of the embedding tables.
     pub fn linear_parameters(&self) -> usize {
         self.encoder.linear_parameters() + self.head.parameters()
     }
+}
+
+/// What [`Model::examine`] found.
+#[derive(Debug)]
+pub struct Examined {
+    /// For each dense layer its name and how far its products move in int8, relative to their length.
+    pub moved: Vec<(String, f64)>,
+    /// In float32: `[tokens, labels]` or `[sequences, labels]`.
+    pub logits: Tensor,
 }
 
 /// The tokenizer class of a family, for checkpoints that do not name one.
@@ -101,6 +141,13 @@ impl Model {
 /// [`Error::Unsupported`] when the family is not implemented.
 pub fn tokenizer_class(config: &Config) -> Result<&'static str> {
     Ok(family(config)?.tokenizer_class)
+}
+
+fn family_and_shape(config: &Config) -> Result<(&'static Family, Shape)> {
+    let family = family(config)?;
+    let shape = (family.shape)(config)?;
+    shape.check(config)?;
+    Ok((family, shape))
 }
 
 fn family(config: &Config) -> Result<&'static Family> {

@@ -6,14 +6,15 @@ use std::path::Path;
 use std::sync::atomic::{AtomicUsize, Ordering};
 
 use super::LoadOptions;
+use super::network::{self, Network, PackedCache};
 use crate::config::{Config, Task};
 use crate::error::{Error, Result};
 use crate::kernels::{Isa, Pool, PoolError, isa};
-use crate::layers::Context;
-use crate::models::{self, Model};
+use crate::layers::{Context, Profile};
+use crate::models::{self, Limits, Model};
+use crate::quality::Report;
 use crate::tokenizer::{Fit, Tokenizer};
 use crate::types::{Batch, Dtype, Encoded, Encoding, Input, Logits, Vocabulary};
-use crate::weights::Weights;
 
 /// Longest input of a model that has no limit of its own, unless `max_tokens` says otherwise.
 const DEFAULT_MAX_TOKENS: usize = 8_192;
@@ -24,6 +25,9 @@ pub struct Core {
     pub(super) config: Config,
     pub(super) tokenizer: Tokenizer,
     pub(super) model: Model,
+    /// What int8 was measured to change.
+    pub(super) report: Option<Report>,
+    pub(super) cache: PackedCache,
     pub(super) pool: Pool,
     pub(super) isa: Isa,
     pub(super) dtype: Dtype,
@@ -47,9 +51,8 @@ impl Core {
             return Err(Error::parameter("task", format!("{} for this model", own.name()), &got));
         }
         let tokenizer = Tokenizer::load(folder, &config, models::tokenizer_class(&config)?)?;
-        let model = Model::load(&config, task, &Weights::open(folder)?, options.dtype)?;
         let cap = options.max_tokens.map_or(usize::MAX, NonZeroUsize::get);
-        let own = model.limits().positions;
+        let own = Limits::read(&config)?.positions;
         let positions = if own == usize::MAX { cap.min(DEFAULT_MAX_TOKENS) } else { own.min(cap) };
         let max_tokens = positions.min(tokenizer.max_length().unwrap_or(usize::MAX));
         let least = tokenizer.added_tokens(false) + 1;
@@ -59,7 +62,9 @@ impl Core {
         }
         let threads = options.threads.map_or_else(threads_from_environment, |threads| Ok(Some(threads)))?;
         let (pool, computed) = (Pool::new(threads), AtomicUsize::new(0));
-        Ok(Self { config, tokenizer, model, pool, isa, dtype: options.dtype, max_tokens, positions, computed })
+        let load = || network::load(folder, &config, task, &tokenizer, max_tokens, options);
+        let Network { model, dtype, report, cache } = pool.run(None, &mut || false, |_| load())??;
+        Ok(Self { config, tokenizer, model, report, cache, pool, isa, dtype, max_tokens, positions, computed })
     }
 
     /// Text to tokens, checked against the network's tables.
@@ -76,12 +81,22 @@ impl Core {
     }
 
     /// Tokens to logits, one per sequence.
-    pub(super) fn forward(&self, sequences: &[&Encoding], cancelled: &dyn Fn() -> bool) -> Result<Vec<Logits>> {
+    pub(super) fn forward(
+        &self,
+        sequences: &[&Encoding],
+        cancelled: &dyn Fn() -> bool,
+        profile: Option<&Profile>,
+    ) -> Result<Vec<Logits>> {
         let batch = Batch::new(sequences, self.model.limits().segments);
-        let context = Context::new(&batch.bounds, cancelled);
+        let context = Context::new(&batch.bounds, cancelled).profiled(profile);
         let logits = self.model.forward(&batch, &context)?; // (tokens or sequences, labels)
         let (rows, columns) = logits.dims2()?;
         let values = logits.flatten_all()?.to_vec1::<f32>()?;
+        if let Some(value) = values.iter().find(|value| !value.is_finite()) {
+            return Err(Error::Backend(format!(
+                "the network gave {value} as a logit: its weights or its numbers overflow"
+            )));
+        }
         self.computed.fetch_add(batch.bounds.tokens(), Ordering::Relaxed);
         let per_token = rows == batch.bounds.tokens();
         let of_sequence = |(index, bounds): (usize, Range<usize>)| {

@@ -1,12 +1,13 @@
 //! The one place that knows all stages: encode, forward, decode.
 
 mod core;
+mod network;
 mod stream;
 mod task;
 
 use std::marker::PhantomData;
 use std::num::NonZeroUsize;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
 
@@ -14,9 +15,12 @@ use std::sync::atomic::Ordering;
 use crate::error::Error;
 use crate::error::Result;
 use crate::kernels::Isa;
-use crate::types::{Cut, Dtype, Input};
+use crate::layers::{Profile, Stage};
+use crate::quality::Report;
+use crate::types::{Cut, Dtype, Input, Precision, QualityGate};
 
 pub use self::core::threads_from_environment;
+pub use network::PackedCache;
 
 use self::core::Core;
 
@@ -49,14 +53,20 @@ pub struct Pipeline<T> {
 }
 
 /// How a model is loaded.
-#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct LoadOptions {
     /// Threads of a call that names none; `None` = `CANDLEWICK_NUM_THREADS`, else what cgroup and affinity allow.
     pub threads: Option<NonZeroUsize>,
     /// A limit below the model's own, in tokens with special tokens.
     pub max_tokens: Option<NonZeroUsize>,
     /// What the network computes with.
-    pub dtype: Dtype,
+    pub dtype: Precision,
+    /// What happens when int8 misses its gate.
+    pub quality: QualityGate,
+    /// What int8 is judged on; none = the built-in texts.
+    pub calibration: Vec<Input>,
+    /// The folder where packed weights are kept; `None` = nowhere.
+    pub packed_cache: Option<PathBuf>,
 }
 
 /// One input's answer.
@@ -69,12 +79,16 @@ pub struct Answer<O> {
 }
 
 /// What runs, for people who want to know.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq)]
 pub struct Info {
     /// `architectures[0]`, or `model_type` where the configuration names none.
     pub architecture: String,
-    /// Type of the weights in the computation.
+    /// What the dense layers are held in, but for those that `quality` names.
     pub dtype: Dtype,
+    /// What int8 was measured to change, where that was measured.
+    pub quality: Option<Report>,
+    /// What became of the packed cache.
+    pub packed_cache: PackedCache,
     /// The instruction set of the kernels.
     pub isa: Isa,
     /// Threads of a call that names none.
@@ -136,6 +150,22 @@ impl<T: Task> Pipeline<T> {
         Stream::new(Arc::clone(&self.core), inputs, options.clone())
     }
 
+    /// Answers one input and adds the time of each stage to `profile`, on the pipeline's threads.
+    ///
+    /// # Errors
+    /// As for [`Pipeline::run`].
+    pub fn profile(&self, input: &Input, options: &T::Options, profile: &Profile) -> Result<T::Output> {
+        let core = &self.core;
+        let fit = T::fit(core, options)?;
+        T::check(0, input)?;
+        core.pool.run(T::run_options(options).threads, &mut || false, |_| {
+            let encoded = profile.time(Stage::Tokenization, || core.encode(0, input, fit))?;
+            let windows: Vec<_> = encoded.windows.iter().filter(|window| !window.is_empty()).collect();
+            let logits = core.forward(&windows, &|| false, Some(profile))?;
+            Ok(profile.time(Stage::Decoding, || T::decode(core, encoded, logits, options)))
+        })?
+    }
+
     /// The model's labels, by id.
     pub fn labels(&self) -> &[Arc<str>] {
         &self.core.config.labels
@@ -167,6 +197,8 @@ impl<T: Task> Pipeline<T> {
         Info {
             architecture: core.config.architecture.clone().unwrap_or_else(|| core.config.model_type.clone()),
             dtype: core.dtype,
+            quality: core.report.clone(),
+            packed_cache: core.cache.clone(),
             isa: core.isa,
             threads: core.pool.threads(),
             max_tokens: core.max_tokens,

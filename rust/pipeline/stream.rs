@@ -175,7 +175,7 @@ impl<T: Task> Stream<T> {
             .iter()
             .filter_map(|&(item, window)| Some(&group.items[item].as_ref()?.encoded.windows[window]))
             .collect();
-        let logits = self.core.forward(&encodings, cancelled)?;
+        let logits = self.core.forward(&encodings, cancelled, None)?;
         for (&(item, window), logits) in places.iter().zip(logits) {
             if let Some(item) = &mut group.items[item] {
                 item.logits[window] = Some(logits);

@@ -66,6 +66,19 @@ impl<'a, 'py> Keywords<'a, 'py> {
         value.cast::<PyBool>().map(PyBoolMethods::is_true).map_err(|_| parameter(key, "True or False", &shown(&value)))
     }
 
+    /// Texts, or pairs of texts, that stand for what the model will get.
+    pub(super) fn samples(&self, key: &'static str) -> PyResult<Vec<Input>> {
+        let Some(value) = self.get(key)? else { return Ok(Vec::new()) };
+        let refused = || parameter(key, "a list of at least one text or pair of texts", &shown(&value));
+        let list = value.cast::<PyList>().map_err(|_| refused())?;
+        let sample = |item: Bound<'_, PyAny>| {
+            let pair = || item.extract::<(String, String)>().map(Input::from);
+            item.extract::<String>().map(Input::from).or_else(|_| pair()).map_err(|_| refused())
+        };
+        let samples = list.iter().map(sample).collect::<PyResult<Vec<_>>>()?;
+        if samples.is_empty() { Err(refused()) } else { Ok(samples) }
+    }
+
     /// Labels to leave out; `None` inside of the list stands for a key that an entity lacks.
     pub(super) fn ignored(&self, key: &'static str) -> PyResult<Vec<Option<String>>> {
         let Some(value) = self.get(key)? else { return Ok(vec![Some("O".to_owned())]) };

@@ -1,6 +1,7 @@
 //! The two native classes behind `candlewick.pipeline`.
 
 use std::sync::{Arc, PoisonError, RwLock};
+use std::time::{Duration, Instant};
 
 use pyo3::prelude::*;
 use pyo3::types::{PyDict, PyList, PyString};
@@ -10,7 +11,9 @@ use super::errors::to_exception;
 use super::results::{Answers as AnswerStream, Cuts, Logits, ToPython, answers};
 use super::work::detached;
 use crate::error::Error;
+use crate::layers::{Profile, Stage};
 use crate::pipeline::{LoadOptions, Pipeline, TextClassification, TokenClassification};
+use crate::quality::Report;
 use crate::server::{self, Answers, Parameters};
 use crate::types::{Input, RunOptions, TextClassificationOptions, TokenClassificationOptions, TopK, Truncation};
 
@@ -19,11 +22,15 @@ struct Open<T>(RwLock<Option<Arc<Pipeline<T>>>>);
 
 impl<T: Parameters<Output: ToPython + Answers>> Open<T> {
     fn load(py: Python<'_>, folder: &str, options: Option<&Bound<'_, PyDict>>) -> PyResult<Self> {
-        let keywords = Keywords::new(options, &["dtype", "threads", "max_tokens"])?;
+        let keywords =
+            Keywords::new(options, &["dtype", "threads", "max_tokens", "quality", "calibration", "packed_cache"])?;
         let options = LoadOptions {
             threads: keywords.positive("threads")?,
             max_tokens: keywords.positive("max_tokens")?,
             dtype: keywords.name("dtype")?,
+            quality: keywords.name("quality")?,
+            calibration: keywords.samples("calibration")?,
+            packed_cache: keywords.string("packed_cache")?.map(Into::into),
         };
         let pipeline = detached(py, |_| Pipeline::load(folder, &options))?;
         Ok(Self(RwLock::new(Some(Arc::new(pipeline)))))
@@ -71,6 +78,28 @@ impl<T: Parameters<Output: ToPython + Answers>> Open<T> {
         detached(py, |watch| server::query(&pipeline, body.as_bytes(), watch))
     }
 
+    /// Seconds of each stage in `rounds` answers to one text, the fastest round's.
+    fn profile(&self, py: Python<'_>, text: &str, rounds: usize) -> PyResult<Vec<(&'static str, f64)>> {
+        let (pipeline, input, options) = (self.get()?, Input::from(text), T::Options::default());
+        detached(py, |watch| {
+            let mut best: Option<(Duration, Profile)> = None;
+            for _ in 0..rounds {
+                if watch() {
+                    return Err(Error::Interrupted);
+                }
+                let (start, profile) = (Instant::now(), Profile::default());
+                pipeline.profile(&input, &options, &profile)?;
+                let time = start.elapsed();
+                if best.as_ref().is_none_or(|best| time < best.0) {
+                    best = Some((time, profile));
+                }
+            }
+            let (time, profile) = best.unwrap_or_default();
+            let stages = Stage::ALL.map(|stage| (stage.name(), profile.of(stage).as_secs_f64()));
+            Ok([&stages[..], &[("call", time.as_secs_f64())]].concat())
+        })
+    }
+
     fn labels(&self) -> PyResult<Vec<String>> {
         Ok(self.get()?.labels().iter().map(ToString::to_string).collect())
     }
@@ -80,12 +109,26 @@ impl<T: Parameters<Output: ToPython + Answers>> Open<T> {
         let dict = PyDict::new(py);
         dict.set_item("architecture", info.architecture)?;
         dict.set_item("dtype", info.dtype.to_string())?;
+        dict.set_item("quality", info.quality.map(|report| quality(py, &report)).transpose()?)?;
+        dict.set_item("packed_cache", info.packed_cache.to_string())?;
         dict.set_item("isa", info.isa.to_string())?;
         dict.set_item("threads", info.threads.get())?;
         dict.set_item("max_tokens", info.max_tokens)?;
         dict.set_item("linear_parameters", info.linear_parameters)?;
         Ok(dict)
     }
+}
+
+/// What int8 was measured to change.
+fn quality<'py>(py: Python<'py>, report: &Report) -> PyResult<Bound<'py, PyDict>> {
+    let dict = PyDict::new(py);
+    dict.set_item("passes", report.passes())?;
+    dict.set_item("labels", report.labels)?;
+    dict.set_item("flips", report.flips)?;
+    dict.set_item("worst_difference", report.worst)?;
+    dict.set_item("layers", report.layers)?;
+    dict.set_item("layers_kept", &report.kept)?;
+    Ok(dict)
 }
 
 /// Keywords that both tasks know.
@@ -217,6 +260,10 @@ macro_rules! methods {
 
             fn close(&self, py: Python<'_>) {
                 self.0.close(py);
+            }
+
+            fn profile(&self, py: Python<'_>, text: &str, rounds: usize) -> PyResult<Vec<(&'static str, f64)>> {
+                self.0.profile(py, text, rounds)
             }
 
             #[getter]

@@ -7,6 +7,7 @@ mod results;
 mod work;
 
 use std::path::Path;
+use std::time::SystemTime;
 
 use pyo3::prelude::*;
 use pyo3::types::PyDict;
@@ -14,6 +15,7 @@ use pyo3::types::PyDict;
 use crate::config::Config;
 use crate::kernels::{Isa, Limits, Pool, isa};
 use crate::pipeline::threads_from_environment;
+use crate::weights;
 
 /// The task that a model folder's `config.json` names.
 #[pyfunction]
@@ -44,8 +46,23 @@ fn machine(py: Python<'_>, measure: bool) -> PyResult<Bound<'_, PyDict>> {
         dict.set_item("bandwidth", limits.bandwidth)?;
         dict.set_item("float32_rate", limits.float32)?;
         dict.set_item("bfloat16_rate", limits.bfloat16)?;
+        dict.set_item("int8_rate", limits.int8)?;
     }
     Ok(dict)
+}
+
+/// The files of a packed cache: model, types, bytes, when it was last used in seconds since 1970.
+#[pyfunction]
+fn cache_list(folder: &str) -> PyResult<Vec<(String, String, u64, f64)>> {
+    let seconds = |time: SystemTime| time.duration_since(SystemTime::UNIX_EPOCH).unwrap_or_default().as_secs_f64();
+    let row = |entry: weights::Entry| (entry.model, entry.dtypes, entry.bytes, seconds(entry.used));
+    Ok(weights::list(Path::new(folder))?.into_iter().map(row).collect())
+}
+
+/// Empties a packed cache: how many files it had, and their bytes.
+#[pyfunction]
+fn cache_clear(folder: &str) -> PyResult<(usize, u64)> {
+    Ok(weights::clear(Path::new(folder))?)
 }
 
 #[pymodule(gil_used = false)]
@@ -57,7 +74,7 @@ mod _native {
     #[pymodule_export]
     use super::results::{Answers, Logits};
     #[pymodule_export]
-    use super::{machine, task_of};
+    use super::{cache_clear, cache_list, machine, task_of};
 
     #[pymodule_export]
     #[expect(non_upper_case_globals, reason = "the name that Python expects")]

@@ -8,16 +8,25 @@ use std::fs::File;
 use std::ops::Range;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
+use std::time::SystemTime;
 
 use half::{bf16, f16};
 use memmap2::Mmap;
 use safetensors::tensor::{Dtype, SafeTensors};
 
+use super::packed::PackedFile;
 use crate::config::read_object;
 use crate::error::{Error, Result};
+use crate::kernels::Packed;
+use crate::types::Dtype as NumberType;
 
 const SINGLE: &str = "model.safetensors";
 const INDEX: &str = "model.safetensors.index.json";
+
+/// What [`Weights::identity`] looks at: tensors up to this many bytes, and so many blocks of the file.
+const WHOLE: usize = 64 * 1024;
+const SAMPLES: usize = 256;
+const BLOCK: usize = 4096;
 
 /// All tensors of a checkpoint, by the names they have on disk.
 #[derive(Debug)]
@@ -25,6 +34,8 @@ pub struct Weights {
     tensors: HashMap<String, Mapped>,
     /// The single file or the index, for messages.
     file: PathBuf,
+    /// What was packed out of them before.
+    packed: Option<PackedFile>,
 }
 
 /// One tensor of a mapped file.
@@ -53,7 +64,7 @@ impl Weights {
         let (single, index) = (folder.join(SINGLE), folder.join(INDEX));
         if single.is_file() {
             let tensors = MappedFile::open(&single)?.tensors()?;
-            Ok(Self { tensors, file: single })
+            Ok(Self { tensors, file: single, packed: None })
         } else if index.is_file() {
             Self::open_shards(folder, index)
         } else if let Some(pickle) =
@@ -96,7 +107,41 @@ impl Weights {
             })?;
             tensors.insert(name.clone(), tensor.clone());
         }
-        Ok(Self { tensors, file: index })
+        Ok(Self { tensors, file: index, packed: None })
+    }
+
+    /// The same, with layers that were packed out of them before.
+    #[must_use]
+    pub fn with_packed(self, packed: PackedFile) -> Self {
+        Self { packed: Some(packed), ..self }
+    }
+
+    /// A dense layer that was packed before, if it is of this type and shape.
+    pub fn packed(&self, name: &str, dtype: NumberType, outputs: usize, inputs: usize) -> Option<Packed> {
+        self.packed.as_ref()?.get(name, dtype, outputs, inputs)
+    }
+
+    /// What tells these weights from all others: for each file its size, name in the Hub's cache or time of change, and
+    /// checksums of its header, its small tensors and samples of the large ones. Times alone would not do: images and
+    /// archives set them all alike.
+    pub fn identity(&self) -> String {
+        let mut files: Vec<&Arc<MappedFile>> = self.tensors.values().map(|tensor| &tensor.file).collect();
+        files.sort_by(|a, b| a.path.cmp(&b.path));
+        files.dedup_by(|a, b| a.path == b.path);
+        let of_file = |file: &&Arc<MappedFile>| {
+            let mut checksum = crc32fast::Hasher::new();
+            let mut small: Vec<_> = self.tensors.values().filter(|tensor| Arc::ptr_eq(&tensor.file, file)).collect();
+            small.sort_by_key(|tensor| tensor.range.start);
+            checksum.update(&file.map[..small.first().map_or(0, |tensor| tensor.range.start)]);
+            for tensor in small.iter().filter(|tensor| tensor.range.len() <= WHOLE) {
+                checksum.update(&file.map[tensor.range.clone()]);
+            }
+            for block in file.map.chunks(BLOCK).step_by((file.map.len() / BLOCK / SAMPLES).max(1)) {
+                checksum.update(block);
+            }
+            format!("{} {} {:08x}", file.version(), file.map.len(), checksum.finalize())
+        };
+        files.iter().map(of_file).collect::<Vec<_>>().join(", ")
     }
 
     /// The file that lists the tensors, for messages.
@@ -116,6 +161,16 @@ impl Weights {
 }
 
 impl MappedFile {
+    /// The name of its content where the Hub's cache knows one, else when it was changed.
+    fn version(&self) -> String {
+        let blob =
+            std::fs::read_link(&self.path).ok().filter(|target| target.parent().is_some_and(|p| p.ends_with("blobs")));
+        let name = blob.as_deref().and_then(Path::file_name).map(|name| name.to_string_lossy().into_owned());
+        let changed =
+            || std::fs::metadata(&self.path).and_then(|meta| meta.modified()).unwrap_or(SystemTime::UNIX_EPOCH);
+        name.unwrap_or_else(|| format!("{:?}", changed().duration_since(SystemTime::UNIX_EPOCH).unwrap_or_default()))
+    }
+
     #[allow(unsafe_code)]
     fn open(path: &Path) -> Result<Arc<Self>> {
         let file = File::open(path).map_err(|error| match error.kind() {

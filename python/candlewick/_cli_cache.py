@@ -1,0 +1,40 @@
+"""`candlewick cache`: what is kept of packed weights, and the way to be rid of it."""
+
+from __future__ import annotations
+
+from datetime import datetime
+
+from candlewick import _native, _packed
+
+
+def listing() -> list[str]:
+    """The folder, then a line for each file, the one used last first."""
+    folder = _packed.folder()
+    if folder is None:
+        return ["no cache: this user has no home"]
+    rows = _native.cache_list(folder)
+    size = sum(row[2] for row in rows)
+    lines = [f"{folder}: {len(rows)} models, {_bytes(size)}"]
+    for model, dtypes, bytes_, used in rows:
+        lines.append(
+            f"{datetime.fromtimestamp(used):%Y-%m-%d %H:%M}  {_bytes(bytes_):>10}  {dtypes:20}  {_name(model)}"
+        )
+    return lines
+
+
+def clear() -> str:
+    """Empty the folder; say what was in it."""
+    folder = _packed.folder()
+    count, bytes_ = _native.cache_clear(folder) if folder is not None else (0, 0)
+    return f"{count} models removed, {_bytes(bytes_)}"
+
+
+def _name(folder: str) -> str:
+    """A Hub id for a folder of the Hub's cache, else the folder."""
+    parts = folder.replace("\\", "/").split("/")
+    ids = [part.removeprefix("models--").replace("--", "/") for part in parts if part.startswith("models--")]
+    return ids[-1] if ids else folder
+
+
+def _bytes(count: int) -> str:
+    return f"{count / (1 << 20):.1f} MiB"
