@@ -11,6 +11,7 @@ import textwrap
 import threading
 import time
 from concurrent.futures import ThreadPoolExecutor
+from functools import partial
 from pathlib import Path
 
 import candlewick
@@ -95,6 +96,7 @@ def test_control_c_stops_a_long_call() -> None:
     done = script("""
         import os, signal, threading, time
         import candlewick
+        signal.signal(signal.SIGINT, signal.default_int_handler)  # a shell may have had it ignored
         ner = candlewick.pipeline("ner", threads=1)
         texts = ["My name is Sarah Jessica Parker but you can call me Jessica. " * 12] * 200_000
         for call in (ner, lambda texts: list(ner.stream(texts)), lambda texts: list(ner(iter(texts)))):
@@ -118,7 +120,9 @@ def test_control_c_ends_the_command(tmp_path: Path) -> None:
     file.write_text("My name is Sarah Jessica Parker but you can call me Jessica.\n" * 300_000, encoding="utf-8")
     output = tmp_path / "out.jsonl"
     command = [sys.executable, "-m", "candlewick", "ner", "-f", str(file), "-o", str(output)]
-    with subprocess.Popen(command, stderr=subprocess.PIPE) as process:
+    # A shell may have had the signal ignored.
+    reset = partial(signal.signal, signal.SIGINT, signal.SIG_DFL)
+    with subprocess.Popen(command, stderr=subprocess.PIPE, preexec_fn=reset) as process:
         time.sleep(2)
         process.send_signal(signal.SIGINT)
         _, message = process.communicate(timeout=30)
