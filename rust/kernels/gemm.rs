@@ -113,6 +113,8 @@ impl<'a> Out<'a> {
 /// Rows of the tallest tile. What did not pay with 8 rows, which pass over a panel twice: fetching the next panel ahead
 /// (1.3 times as long), and tiles of 12 rows and half a panel (1.8 times).
 const ROWS: usize = 6;
+/// Cells of a line of memory.
+const LINE: usize = 16;
 /// Outputs of the widest panel.
 pub(super) const WIDEST: usize = 64;
 
@@ -140,8 +142,9 @@ pub(super) unsafe fn multiply<M: Micro, const VECTORS: usize>(
             for panel in panels.clone() {
                 for tile in 0..tiles {
                     let rows = top + tile * rows / tiles..top + (tile + 1) * rows / tiles;
-                    let place =
-                        Place { panel, first: rows.start, k: k.clone(), starts: step == 0, ends: step + 1 == steps };
+                    let ahead = ahead(product, panel, tile, &k);
+                    let (starts, ends) = (step == 0, step + 1 == steps);
+                    let place = Place { panel, first: rows.start, k: k.clone(), ahead, starts, ends };
                     // SAFETY: the caller's.
                     unsafe {
                         match rows.len() {
@@ -159,11 +162,24 @@ pub(super) unsafe fn multiply<M: Micro, const VECTORS: usize>(
     }
 }
 
+/// While tiles of a panel are computed the next panel is fetched, a line with every step of `k`: memory and arithmetic
+/// are busy at the same time (0.87 of the time with 32 rows). Not with the first tile, which waits for its own panel.
+fn ahead(product: &Product<'_>, panel: usize, tile: usize, k: &Range<usize>) -> (*const u32, usize) {
+    let Panels { cells, depth, width, .. } = product.weights;
+    let start = |tile: usize| (panel + 1) * depth * width + k.start * width + tile * k.len() * LINE;
+    match tile.checked_sub(1) {
+        Some(tile) if tile * LINE < width && start(tile) < cells.len() => (cells[start(tile)..].as_ptr(), LINE),
+        _ => (cells.as_ptr(), 0),
+    }
+}
+
 /// Where in the product a tile lies.
 struct Place {
     panel: usize,
     first: usize,
     k: Range<usize>,
+    /// What will be needed soon: where, and how many cells further with every step of `k`.
+    ahead: (*const u32, usize),
     /// Whether `k` is the first part: nothing is there to go on with.
     starts: bool,
     /// Whether `k` is the last part: bias and activation follow.
@@ -215,7 +231,9 @@ unsafe fn run<M: Micro, const COUNT: usize, const VECTORS: usize>(
         }
     }
 
+    let (ahead, stride) = place.ahead;
     for k in 0..k.len() {
+        M::Lanes::fetch(isa, ahead.wrapping_add(k * stride));
         // SAFETY: the panel has `width` cells for each `k`.
         let mut w = [unsafe { M::Lanes::load_cells(isa, panel.as_ptr().add(k * width)) }; VECTORS];
         for (vector, w) in w.iter_mut().enumerate().skip(1) {

@@ -84,6 +84,12 @@ impl Vector for F32x8 {
     }
 
     #[inline(always)]
+    fn fetch(_: Avx2, at: *const u32) {
+        // SAFETY: it changes nothing but the caches, whatever the address.
+        unsafe { _mm_prefetch::<_MM_HINT_T1>(at.cast()) }
+    }
+
+    #[inline(always)]
     fn lower_halves(self) -> Self {
         Self(avx2!(_mm256_castsi256_ps(_mm256_slli_epi32::<16>(_mm256_castps_si256(self.0)))))
     }

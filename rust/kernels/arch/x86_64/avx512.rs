@@ -93,6 +93,12 @@ impl Vector for F32x16 {
     }
 
     #[inline(always)]
+    fn fetch(_: Avx512, at: *const u32) {
+        // SAFETY: it changes nothing but the caches, whatever the address.
+        unsafe { _mm_prefetch::<_MM_HINT_T1>(at.cast()) }
+    }
+
+    #[inline(always)]
     fn lower_halves(self) -> Self {
         Self(avx512!(_mm512_castsi512_ps(_mm512_slli_epi32::<16>(_mm512_castps_si512(self.0)))))
     }
