@@ -115,7 +115,7 @@ impl Head<'_> {
             };
             let into = Out::new(scores, length);
             let product =
-                Product { rows, cells, stride, factors: &[], weights: keys, bias: None, out: into, column: 0 };
+                Product { rows, cells, stride, factors: &[], weights: keys, next: 1, bias: None, out: into, column: 0 };
             // SAFETY: the scores are ours alone.
             unsafe { kernels.multiply(&product, 0..keys.count()) };
             kernels.softmax(scores, length, scale);
@@ -128,7 +128,8 @@ impl Head<'_> {
                 }
             };
             let (into, column) = (out.below(first), self.index * width);
-            let product = Product { rows, cells, stride, factors: &[], weights: values, bias: None, out: into, column };
+            let product =
+                Product { rows, cells, stride, factors: &[], weights: values, next: 1, bias: None, out: into, column };
             // SAFETY: no other task has this head of these rows.
             unsafe { kernels.multiply(&product, 0..values.count()) };
         }

@@ -61,6 +61,8 @@ pub(super) struct Product<'a> {
     /// Of int8: each row's factor.
     pub factors: &'a [f32],
     pub weights: Panels<'a>,
+    /// How many panels after one the next one of the same thread is likely to be.
+    pub next: usize,
     /// Added at the end, and the activation after it.
     pub bias: Option<(&'a [f32], Activation)>,
     pub out: Out<'a>,
@@ -108,6 +110,11 @@ impl<'a> Out<'a> {
         // SAFETY: inside of the slice that `new` was given; that nobody else has it is the caller's word.
         unsafe { std::slice::from_raw_parts_mut(self.start.add(row * self.stride + column), width) }
     }
+}
+
+/// Whether so many rows of so many cells stay in the cache while panel after panel is multiplied with them.
+pub(super) fn stays(rows: usize, depth: usize) -> bool {
+    depth <= K_BLOCK && rows * depth * size_of::<u32>() <= ROW_BYTES
 }
 
 /// Rows of the tallest tile. What did not pay with 8 rows, which pass over a panel twice: fetching the next panel ahead
@@ -166,7 +173,7 @@ pub(super) unsafe fn multiply<M: Micro, const VECTORS: usize>(
 /// are busy at the same time (0.87 of the time with 32 rows). Not with the first tile, which waits for its own panel.
 fn ahead(product: &Product<'_>, panel: usize, tile: usize, k: &Range<usize>) -> (*const u32, usize) {
     let Panels { cells, depth, width, .. } = product.weights;
-    let start = |tile: usize| (panel + 1) * depth * width + k.start * width + tile * k.len() * LINE;
+    let start = |tile: usize| (panel + product.next) * depth * width + k.start * width + tile * k.len() * LINE;
     match tile.checked_sub(1) {
         Some(tile) if tile * LINE < width && start(tile) < cells.len() => (cells[start(tile)..].as_ptr(), LINE),
         _ => (cells.as_ptr(), 0),
@@ -324,6 +331,7 @@ mod tests {
             stride: packed.panels().depth,
             factors: &factors,
             weights: packed.panels(),
+            next: 1,
             bias: Some((&bias, Activation::Linear)),
             out: Out::new(&mut out, outputs + 2),
             column: 1,

@@ -3,12 +3,14 @@
 
 use std::sync::{Mutex, PoisonError};
 
-use super::gemm::{Out, Product};
+use super::gemm::{Out, Product, stays};
 use super::{Activation, Packed, parallel, parts, threads, whole_rows};
 use crate::types::Dtype;
 
 /// Parts of a product for each thread: threads that are held up leave some of theirs to the others.
 const PARTS: usize = 4;
+/// Below so many rows a product waits for its weights.
+const FEW: usize = 16;
 
 /// Rows in the numbers of the weights, kept from product to product, as fresh memory costs more than writing to it.
 #[derive(Debug, Default)]
@@ -48,9 +50,16 @@ pub fn linear(xs: &[f32], weights: &Packed, bias: Option<(&[f32], Activation)>, 
         &scratch.cells[..]
     };
     let (stride, factors, out) = (panels.depth, &scratch.factors[..], Out::new(ys, outputs));
-    let product = Product { rows, cells, stride, factors, weights: panels, bias, out, column: 0 };
-    let count = panels.count();
-    let parts = count.min(threads() * PARTS);
+    let (count, threads) = (panels.count(), threads());
+    let (parts, next) = match rows {
+        // Weights are streamed: long runs, of one length.
+        0..FEW => ((2 * threads..count).find(|parts| count.is_multiple_of(*parts)).unwrap_or(count), 1),
+        // Panel by panel shares out best.
+        _ if stays(rows, stride) => (count, threads),
+        // Rows that do not stay in the cache are to be read for several panels at once.
+        _ => (count.min(threads * PARTS), 1),
+    };
+    let product = Product { rows, cells, stride, factors, weights: panels, next, bias, out, column: 0 };
     parallel(parts, |part| {
         // SAFETY: every panel is in one part.
         unsafe { kernels.multiply(&product, part * count / parts..(part + 1) * count / parts) };
