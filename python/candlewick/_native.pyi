@@ -31,8 +31,8 @@ class _LoadOptions(TypedDict, total=False):
     threads: int | None
     max_tokens: int | None
 
-def machine(measure: bool) -> dict[str, Any]:
-    """What runs on this machine, and with `measure` its rates in bytes and operations a second."""
+def machine(measure: bool, threads: int | None = None) -> dict[str, Any]:
+    """What runs on this machine, and with `measure` its rates in bytes and operations a second on so many threads."""
 
 def cache_list(folder: str) -> list[tuple[str, str, int, float]]:
     """Give model, types, bytes and time of last use of each file of a packed cache."""
@@ -102,7 +102,10 @@ class TokenClassifier:
         """Give the response body to a request body, and warnings."""
 
     def profile(self, text: str, rounds: int) -> list[tuple[str, float]]:
-        """Give the seconds of each stage, and of the whole, of the fastest of so many answers."""
+        """Give the seconds of each stage, and of the whole, of the median of so many answers."""
+
+    def work(self, tokens: int) -> tuple[int, int, int]:
+        """Give bytes of weights, and operations of dense layers and of attention, for so many tokens."""
 
     def close(self) -> None:
         """Free the model."""
@@ -139,7 +142,10 @@ class TextClassifier:
         """Give the response body to a request body, and warnings."""
 
     def profile(self, text: str, rounds: int) -> list[tuple[str, float]]:
-        """Give the seconds of each stage, and of the whole, of the fastest of so many answers."""
+        """Give the seconds of each stage, and of the whole, of the median of so many answers."""
+
+    def work(self, tokens: int) -> tuple[int, int, int]:
+        """Give bytes of weights, and operations of dense layers and of attention, for so many tokens."""
 
     def close(self) -> None:
         """Free the model."""

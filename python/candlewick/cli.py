@@ -196,6 +196,32 @@ def _app() -> Any:
         for name, value in report(measure=not quick):
             print(f"{name:18} {value}")
 
+    @app.command(
+        epilog=_examples(
+            "candlewick bench",
+            "candlewick bench dslim/bert-base-NER --dtype auto --tokens 16,64,256",
+            "candlewick bench --threads 1 --format jsonl",
+        )
+    )
+    def bench(
+        model: str = typer.Argument(None, metavar="MODEL", help="A Hub id or a folder; without one, the demo model."),
+        task: str = typer.Option(None, metavar="NAME", help="By default what the model says."),
+        revision: str = revision,
+        dtype: str = typer.Option("float32", metavar="NAME", help="float32, bfloat16, int8 or auto."),
+        tokens: str = typer.Option("8,32,128,512", metavar="N,N", help="Lengths of texts, special tokens included."),
+        threads: int = threads,
+        format: str = typer.Option(
+            None, "--format", metavar="FORMAT", help="table or jsonl; by default a table on a terminal, else jsonl."
+        ),
+    ) -> None:
+        """Show how fast a model is here, where the time goes, and how far that is from what this machine can do."""
+        from candlewick._cli_bench import run
+
+        format_ = format or ("table" if sys.stdout.isatty() else "jsonl")
+        if format_ not in ("table", "jsonl"):
+            _usage(f"--format: expected one of table, jsonl, got {format_}")
+        run(model, task=task, revision=revision, dtype=dtype, lengths=tokens, threads=threads, format_=format_)
+
     cache = typer.Typer(help="Packed weights that are kept on disk.", no_args_is_help=True)
     app.add_typer(cache, name="cache")
 

@@ -42,14 +42,26 @@ pub fn linear(xs: &[f32], weights: &Packed, bias: Option<(&[f32], Activation)>, 
     let rows = xs.len().checked_div(inputs).unwrap_or(0);
     assert_eq!(ys.len(), rows * outputs, "linear: the output has {} elements for {rows} rows", ys.len());
     assert!(bias.is_none_or(|(bias, _)| bias.len() == outputs), "linear: the bias and the weights differ in length");
+    let cells = scratch.narrow(xs, weights);
+    multiply(rows, &cells, weights, bias, ys);
+}
+
+/// Rows in the numbers of the weights.
+pub(super) struct Narrow<'a> {
+    cells: &'a [u32],
+    factors: &'a [f32],
+}
+
+/// The product alone.
+pub(super) fn multiply(
+    rows: usize,
+    xs: &Narrow<'_>,
+    weights: &Packed,
+    bias: Option<(&[f32], Activation)>,
+    ys: &mut [f32],
+) {
     let (panels, kernels) = (weights.panels(), weights.kernels());
-    let cells = if panels.dtype == Dtype::Float32 {
-        bytemuck::cast_slice(xs)
-    } else {
-        scratch.fill(xs, weights);
-        &scratch.cells[..]
-    };
-    let (stride, factors, out) = (panels.depth, &scratch.factors[..], Out::new(ys, outputs));
+    let (stride, out) = (panels.depth, Out::new(ys, panels.outputs));
     let (count, threads) = (panels.count(), threads());
     let (parts, next) = match rows {
         // Weights are streamed: long runs, of one length.
@@ -59,6 +71,7 @@ pub fn linear(xs: &[f32], weights: &Packed, bias: Option<(&[f32], Activation)>, 
         // Rows that do not stay in the cache are to be read for several panels at once.
         _ => (count.min(threads * PARTS), 1),
     };
+    let Narrow { cells, factors } = *xs;
     let product = Product { rows, cells, stride, factors, weights: panels, next, bias, out, column: 0 };
     parallel(parts, |part| {
         // SAFETY: every panel is in one part.
@@ -67,8 +80,16 @@ pub fn linear(xs: &[f32], weights: &Packed, bias: Option<(&[f32], Activation)>, 
 }
 
 impl Scratch {
-    /// Brings rows into the numbers of `weights`.
-    fn fill(&mut self, xs: &[f32], weights: &Packed) {
+    /// Bytes that it holds.
+    pub fn bytes(&self) -> usize {
+        (self.cells.capacity() + self.factors.capacity()) * size_of::<u32>()
+    }
+
+    /// Brings rows into the numbers of `weights`; f32 are cells as they are.
+    pub(super) fn narrow<'a>(&'a mut self, xs: &'a [f32], weights: &Packed) -> Narrow<'a> {
+        if weights.dtype() == Dtype::Float32 {
+            return Narrow { cells: bytemuck::cast_slice(xs), factors: &[] };
+        }
         let (inputs, depth) = (weights.inputs(), weights.panels().depth);
         let rows = xs.len() / inputs;
         self.cells.resize(rows * depth, 0);
@@ -84,5 +105,7 @@ impl Scratch {
                 _ => weights.kernels().narrow(xs, inputs, cells),
             }
         });
+        drop(runs);
+        Narrow { cells: &self.cells, factors: &self.factors }
     }
 }

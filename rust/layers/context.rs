@@ -1,8 +1,8 @@
 //! What every forward is told about the batch it runs in.
 
 use std::cell::RefCell;
-use std::ops::{Deref, DerefMut};
 
+use super::arena::{Arena, Buffer};
 use super::profile::{Profile, Stage};
 use crate::error::{Error, Result};
 use crate::kernels::Scratch;
@@ -14,10 +14,9 @@ pub struct Context<'a> {
     pub bounds: &'a Bounds,
     /// Says whether the caller no longer wants the result.
     cancelled: &'a dyn Fn() -> bool,
-    /// Buffers that a layer is done with.
-    spare: RefCell<Vec<Vec<f32>>>,
-    /// What products keep.
-    pub(super) scratch: RefCell<Scratch>,
+    /// Memory, unless some was lent.
+    own: Arena,
+    lent: Option<&'a Arena>,
     profile: Option<&'a Profile>,
     inputs: Option<&'a RefCell<Vec<Vec<f32>>>>,
 }
@@ -25,7 +24,13 @@ pub struct Context<'a> {
 impl<'a> Context<'a> {
     /// For one batch.
     pub fn new(bounds: &'a Bounds, cancelled: &'a dyn Fn() -> bool) -> Self {
-        Self { bounds, cancelled, spare: RefCell::default(), scratch: RefCell::default(), profile: None, inputs: None }
+        Self { bounds, cancelled, own: Arena::default(), lent: None, profile: None, inputs: None }
+    }
+
+    /// The same, with memory that outlives the batch.
+    #[must_use]
+    pub fn lent(self, arena: &'a Arena) -> Self {
+        Self { lent: Some(arena), ..self }
     }
 
     /// The same, with the time of each stage added to a profile.
@@ -63,37 +68,17 @@ impl<'a> Context<'a> {
         if (self.cancelled)() { Err(Error::Interrupted) } else { Ok(()) }
     }
 
-    /// `length` numbers to be written over; layer after layer gets the same memory, as fresh pages cost as much as a norm.
+    /// `length` numbers to be written over.
     pub(super) fn buffer(&self, length: usize) -> Buffer<'_> {
-        let mut spare = self.spare.borrow_mut();
-        let fitting = spare.iter().position(|buffer| buffer.len() == length);
-        let values = fitting.map_or_else(|| vec![0.0; length], |at| spare.swap_remove(at));
-        Buffer { values, spare: &self.spare }
+        self.arena().buffer(length)
     }
-}
 
-/// Goes back to its context when it is dropped.
-pub(super) struct Buffer<'a> {
-    values: Vec<f32>,
-    spare: &'a RefCell<Vec<Vec<f32>>>,
-}
-
-impl Deref for Buffer<'_> {
-    type Target = [f32];
-
-    fn deref(&self) -> &[f32] {
-        &self.values
+    /// What products keep.
+    pub(super) fn scratch(&self) -> &RefCell<Scratch> {
+        &self.arena().scratch
     }
-}
 
-impl DerefMut for Buffer<'_> {
-    fn deref_mut(&mut self) -> &mut [f32] {
-        &mut self.values
-    }
-}
-
-impl Drop for Buffer<'_> {
-    fn drop(&mut self) {
-        self.spare.borrow_mut().push(std::mem::take(&mut self.values));
+    fn arena(&self) -> &Arena {
+        self.lent.unwrap_or(&self.own)
     }
 }

@@ -1,5 +1,7 @@
 //! The sum of a token's word, segment and position rows, normalized, and projected where its width differs.
 
+use std::sync::{Mutex, PoisonError};
+
 use candle_core::{Device, Tensor};
 
 use super::context::Context;
@@ -7,7 +9,7 @@ use super::linear::Linear;
 use super::norm::LayerNorm;
 use super::profile::Stage;
 use crate::error::Result;
-use crate::kernels::Activation;
+use crate::kernels::{self, Activation};
 use crate::types::Batch;
 use crate::weights::Mapped;
 
@@ -78,6 +80,9 @@ impl Positions {
     }
 }
 
+/// Tokens whose rows one thread gathers at a time.
+const RUN: usize = 32;
+
 /// The first brick of every encoder.
 #[derive(Debug)]
 pub struct Embeddings {
@@ -114,16 +119,23 @@ impl Embeddings {
         let width = self.word.width();
         let positions: Vec<u32> = context.bounds.rows().flat_map(|rows| self.positions.of(&batch.ids[rows])).collect();
         let mut values = vec![0.0; batch.ids.len() * width];
-        let mut row = vec![0.0; width];
-        for (token, out) in values.chunks_exact_mut(width).enumerate() {
-            self.word.read(batch.ids[token], out)?;
-            if let Some(segment) = &self.segment {
-                segment.read(batch.type_ids[token], &mut row)?;
+        let runs: Vec<_> = values.chunks_mut(RUN * width).map(Mutex::new).collect();
+        let done = kernels::map(runs.len(), |run| {
+            let mut values = runs[run].lock().unwrap_or_else(PoisonError::into_inner);
+            let mut row = vec![0.0; width];
+            for (token, out) in (run * RUN..).zip(values.chunks_exact_mut(width)) {
+                self.word.read(batch.ids[token], out)?;
+                if let Some(segment) = &self.segment {
+                    segment.read(batch.type_ids[token], &mut row)?;
+                    add(out, &row);
+                }
+                self.position.read(positions[token], &mut row)?;
                 add(out, &row);
             }
-            self.position.read(positions[token], &mut row)?;
-            add(out, &row);
-        }
+            Ok(())
+        });
+        drop(runs);
+        done.into_iter().collect::<Result<()>>()?;
         let xs = Tensor::from_vec(values, (batch.ids.len(), width), &Device::Cpu)?;
         self.norm.forward(&xs)?;
         Ok(xs)

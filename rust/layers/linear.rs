@@ -69,7 +69,7 @@ impl Linear {
 
     fn compute(&self, xs: &[f32], bias: Option<(&[f32], Activation)>, ys: &mut [f32], context: &Context<'_>) {
         context.record(xs);
-        let scratch = &mut context.scratch.borrow_mut();
+        let scratch = &mut context.scratch().borrow_mut();
         context.stage(Stage::Linear, || kernels::linear(xs, &self.weight, bias, ys, scratch));
     }
 
@@ -115,7 +115,7 @@ impl Linear {
     }
 
     /// Number of outputs.
-    pub(super) fn outputs(&self) -> usize {
+    pub(crate) fn outputs(&self) -> usize {
         self.weight.outputs()
     }
 

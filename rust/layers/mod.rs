@@ -3,6 +3,7 @@
 //! Hidden states are ragged, `[tokens, hidden]`, from the embeddings to the head. Only bricks that look across rows
 //! (attention, pooling) read [`Context::bounds`].
 
+mod arena;
 mod attention_block;
 mod context;
 mod embeddings;
@@ -16,6 +17,7 @@ mod ops;
 mod pooling;
 mod profile;
 
+pub use arena::Arena;
 pub use attention_block::AttentionBlock;
 pub use context::Context;
 pub use embeddings::{Embeddings, Positions, Table};

@@ -4,6 +4,7 @@ use std::cell::RefCell;
 
 use candle_core::Tensor;
 
+use super::Work;
 use super::checkpoint::Checkpoint;
 use super::dtypes::Dtypes;
 use super::family::{Place, Shape};
@@ -39,6 +40,22 @@ impl Encoder {
     /// Its dense layers.
     pub(super) fn linears(&self) -> impl Iterator<Item = &Linear> {
         self.layers.iter().flat_map(EncoderLayer::linears)
+    }
+
+    pub(super) fn work(&self, tokens: usize, wanted: Rows) -> Work {
+        let mut work = Work { bytes: 0, dense: 0, attention: 0 };
+        for (index, layer) in self.layers.iter().enumerate() {
+            let last = index + 1 == self.layers.len();
+            let rows = if last && wanted == Rows::First { 1 } else { tokens };
+            for (at, linear) in layer.linears().into_iter().enumerate() {
+                let packed = linear.packed();
+                work.bytes += packed.bytes().len();
+                // Keys and values are needed of every row.
+                work.dense += 2 * packed.outputs() * packed.inputs() * if at == 0 { tokens } else { rows };
+            }
+            work.attention += 4 * rows * tokens * layer.attention.output.outputs();
+        }
+        work
     }
 
     pub(super) fn linear_parameters(&self) -> usize {

@@ -120,10 +120,26 @@ impl Model {
         self.encoder.linears()
     }
 
+    /// What one sequence of so many tokens asks of the machine.
+    pub fn work(&self, tokens: usize) -> Work {
+        self.encoder.work(tokens, self.head.reads())
+    }
+
     /// Number of weights outside of the embedding tables.
     pub fn linear_parameters(&self) -> usize {
         self.encoder.linear_parameters() + self.head.parameters()
     }
+}
+
+/// What an answer takes at least, the encoder's dense layers and attention being nearly all of it.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Work {
+    /// Bytes of weights that are read.
+    pub bytes: usize,
+    /// Operations of the dense layers, a multiplication and an addition being two.
+    pub dense: usize,
+    /// Operations of attention, its softmax not counted.
+    pub attention: usize,
 }
 
 /// What [`Model::examine`] found.

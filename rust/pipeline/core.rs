@@ -4,13 +4,14 @@ use std::num::NonZeroUsize;
 use std::ops::Range;
 use std::path::Path;
 use std::sync::atomic::{AtomicUsize, Ordering};
+use std::sync::{Mutex, PoisonError};
 
 use super::LoadOptions;
 use super::network::{self, Network, PackedCache};
 use crate::config::{Config, Task};
 use crate::error::{Error, Result};
 use crate::kernels::{Isa, Pool, PoolError, isa};
-use crate::layers::{Context, Profile};
+use crate::layers::{Arena, Context, Profile};
 use crate::models::{self, Limits, Model};
 use crate::quality::Report;
 use crate::tokenizer::{Fit, Tokenizer};
@@ -18,6 +19,9 @@ use crate::types::{Batch, Dtype, Encoded, Encoding, Input, Logits, Vocabulary};
 
 /// Longest input of a model that has no limit of its own, unless `max_tokens` says otherwise.
 const DEFAULT_MAX_TOKENS: usize = 8_192;
+
+/// Bytes that a batch may leave to the next one: what 512 tokens take in a base model, twice.
+const ARENA: usize = 32 << 20;
 
 /// A loaded model.
 #[derive(Debug)]
@@ -35,6 +39,8 @@ pub struct Core {
     pub(super) max_tokens: usize,
     /// Limit of what the network can compute.
     pub(super) positions: usize,
+    /// Memory of batches that are done, for the next ones: as many as ever ran at once.
+    arenas: Mutex<Vec<Arena>>,
     /// Tokens that went through the network so far.
     pub(super) computed: AtomicUsize,
 }
@@ -61,10 +67,10 @@ impl Core {
             return Err(Error::parameter("max_tokens", expected, &max_tokens));
         }
         let threads = options.threads.map_or_else(threads_from_environment, |threads| Ok(Some(threads)))?;
-        let (pool, computed) = (Pool::new(threads), AtomicUsize::new(0));
+        let (pool, arenas, computed) = (Pool::new(threads), Mutex::default(), AtomicUsize::new(0));
         let load = || network::load(folder, &config, task, &tokenizer, max_tokens, options);
         let Network { model, dtype, report, cache } = pool.run(None, &mut || false, |_| load())??;
-        Ok(Self { config, tokenizer, model, report, cache, pool, isa, dtype, max_tokens, positions, computed })
+        Ok(Self { config, tokenizer, model, report, cache, pool, isa, dtype, max_tokens, positions, arenas, computed })
     }
 
     /// Text to tokens, checked against the network's tables.
@@ -88,8 +94,12 @@ impl Core {
         profile: Option<&Profile>,
     ) -> Result<Vec<Logits>> {
         let batch = Batch::new(sequences, self.model.limits().segments);
-        let context = Context::new(&batch.bounds, cancelled).profiled(profile);
+        let arena = self.arenas.lock().unwrap_or_else(PoisonError::into_inner).pop().unwrap_or_default();
+        let context = Context::new(&batch.bounds, cancelled).profiled(profile).lent(&arena);
         let logits = self.model.forward(&batch, &context)?; // (tokens or sequences, labels)
+        if arena.bytes() <= ARENA {
+            self.arenas.lock().unwrap_or_else(PoisonError::into_inner).push(arena);
+        }
         let (rows, columns) = logits.dims2()?;
         let values = logits.flatten_all()?.to_vec1::<f32>()?;
         if let Some(value) = values.iter().find(|value| !value.is_finite()) {

@@ -16,6 +16,7 @@ use crate::error::Error;
 use crate::error::Result;
 use crate::kernels::Isa;
 use crate::layers::{Profile, Stage};
+pub use crate::models::Work;
 use crate::quality::Report;
 use crate::types::{Cut, Dtype, Input, Precision, QualityGate};
 
@@ -164,6 +165,11 @@ impl<T: Task> Pipeline<T> {
             let logits = core.forward(&windows, &|| false, Some(profile))?;
             Ok(profile.time(Stage::Decoding, || T::decode(core, encoded, logits, options)))
         })?
+    }
+
+    /// What one input of so many tokens asks of the machine.
+    pub fn work(&self, tokens: usize) -> Work {
+        self.core.model.work(tokens)
     }
 
     /// The model's labels, by id.

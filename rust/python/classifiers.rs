@@ -1,7 +1,7 @@
 //! The two native classes behind `candlewick.pipeline`.
 
 use std::sync::{Arc, PoisonError, RwLock};
-use std::time::{Duration, Instant};
+use std::time::Instant;
 
 use pyo3::prelude::*;
 use pyo3::types::{PyDict, PyList, PyString};
@@ -78,26 +78,30 @@ impl<T: Parameters<Output: ToPython + Answers>> Open<T> {
         detached(py, |watch| server::query(&pipeline, body.as_bytes(), watch))
     }
 
-    /// Seconds of each stage in `rounds` answers to one text, the fastest round's.
+    /// Seconds of each stage in `rounds` answers to one text, the median round's.
     fn profile(&self, py: Python<'_>, text: &str, rounds: usize) -> PyResult<Vec<(&'static str, f64)>> {
         let (pipeline, input, options) = (self.get()?, Input::from(text), T::Options::default());
         detached(py, |watch| {
-            let mut best: Option<(Duration, Profile)> = None;
-            for _ in 0..rounds {
+            let mut found = Vec::new();
+            for _ in 0..rounds.max(1) {
                 if watch() {
                     return Err(Error::Interrupted);
                 }
                 let (start, profile) = (Instant::now(), Profile::default());
                 pipeline.profile(&input, &options, &profile)?;
-                let time = start.elapsed();
-                if best.as_ref().is_none_or(|best| time < best.0) {
-                    best = Some((time, profile));
-                }
+                found.push((start.elapsed(), profile));
             }
-            let (time, profile) = best.unwrap_or_default();
+            found.sort_by_key(|(time, _)| *time);
+            let (time, profile) = found.swap_remove(found.len() / 2);
             let stages = Stage::ALL.map(|stage| (stage.name(), profile.of(stage).as_secs_f64()));
             Ok([&stages[..], &[("call", time.as_secs_f64())]].concat())
         })
+    }
+
+    /// Bytes of weights, and operations of dense layers and of attention, that an input of so many tokens takes.
+    fn work(&self, tokens: usize) -> PyResult<(usize, usize, usize)> {
+        let work = self.get()?.work(tokens);
+        Ok((work.bytes, work.dense, work.attention))
     }
 
     fn labels(&self) -> PyResult<Vec<String>> {
@@ -264,6 +268,10 @@ macro_rules! methods {
 
             fn profile(&self, py: Python<'_>, text: &str, rounds: usize) -> PyResult<Vec<(&'static str, f64)>> {
                 self.0.profile(py, text, rounds)
+            }
+
+            fn work(&self, tokens: usize) -> PyResult<(usize, usize, usize)> {
+                self.0.work(tokens)
             }
 
             #[getter]

@@ -6,6 +6,7 @@ mod errors;
 mod results;
 mod work;
 
+use std::num::NonZeroUsize;
 use std::path::Path;
 use std::time::SystemTime;
 
@@ -31,16 +32,19 @@ fn task_of(folder: &str) -> PyResult<&'static str> {
     }
 }
 
-/// What runs on this machine, and with `measure` its rates in bytes and operations a second.
+/// What runs on this machine, and with `measure` its rates in bytes and operations a second on so many threads.
 #[pyfunction]
-fn machine(py: Python<'_>, measure: bool) -> PyResult<Bound<'_, PyDict>> {
+#[pyo3(signature = (measure, threads = None))]
+fn machine(py: Python<'_>, measure: bool, threads: Option<NonZeroUsize>) -> PyResult<Bound<'_, PyDict>> {
     let isa = isa::selected().map_err(|error| errors::parameter(isa::VARIABLE, &error.allowed, &error.asked))?;
     let dict = PyDict::new(py);
     dict.set_item("isa", isa.name())?;
     dict.set_item("available", Isa::available().into_iter().map(Isa::name).collect::<Vec<_>>())?;
     dict.set_item("bfloat16", isa::has_bfloat16())?;
-    let threads = threads_from_environment().map_err(errors::to_exception)?;
+    let threads =
+        threads.map_or_else(threads_from_environment, |threads| Ok(Some(threads))).map_err(errors::to_exception)?;
     dict.set_item("threads", Pool::new(threads).threads().get())?;
+    dict.set_item("processors", Pool::new(None).threads().get())?;
     if measure {
         let limits = py.detach(|| Limits::measure(threads)).map_err(|error| errors::to_exception(error.into()))?;
         dict.set_item("bandwidth", limits.bandwidth)?;

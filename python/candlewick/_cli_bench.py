@@ -1,0 +1,156 @@
+"""`candlewick bench`: a model's speed on this machine, where the time goes, and the share of the machine's limit.
+
+No answer can take less time than its weights take to be read, or its operations to be done; the machine's rates for
+both are measured first. What is computed and how it is bounded is in `Work` and `Limits` of the Rust core.
+"""
+
+from __future__ import annotations
+
+import json
+from dataclasses import asdict, dataclass
+from typing import Any
+
+from candlewick import _native
+from candlewick.errors import ParameterError
+from candlewick.pipeline import pipeline
+
+#: Answers that a length is timed with, and seconds that it may take.
+ROUNDS = 200
+SECONDS = 2.0
+TEXT = "My name is Hannah Osei and I have worked for Brightwater Logistics in Rotterdam since the spring of 2019. "
+DEMO = "token-classification"
+
+
+@dataclass
+class Row:
+    """One length: times in milliseconds."""
+
+    tokens: int
+    call_ms: float
+    tokens_per_s: float
+    limit_ms: float
+    share_of_limit: float
+    bound_by: str
+    stages_ms: dict[str, float]
+
+
+def run(
+    model: str | None,
+    *,
+    task: str | None,
+    revision: str | None,
+    dtype: str,
+    lengths: str,
+    threads: int | None,
+    format_: str,
+) -> None:
+    """Measure and print, a line as soon as it is known."""
+    counts = _lengths(lengths)
+    chosen = task if task is not None or model is not None else DEMO
+    with pipeline(chosen, model, revision=revision, dtype=dtype, threads=threads) as pipe:
+        info = pipe.info
+        machine = _native.machine(True, info["threads"])
+        if format_ == "table":
+            print("\n".join(_heading(info, machine)))
+        rows = []
+        for count in counts:
+            text = _text(pipe, count)
+            if text is None:
+                continue
+            rows.append(_measure(pipe, text, machine))
+            print(_line(rows[-1]) if format_ == "table" else json.dumps(asdict(rows[-1])), flush=True)
+        if format_ == "table":
+            print("\n".join(["", *_advice(rows, info, machine)]))
+
+
+def _lengths(text: str) -> list[int]:
+    try:
+        counts = [int(part) for part in text.split(",")]
+    except ValueError:
+        counts = []
+    if not counts or min(counts) < 1:
+        raise ParameterError(f"--tokens: expected whole numbers of at least 1 with commas between them, got {text!r}")
+    return counts
+
+
+def _text(pipe: Any, tokens: int) -> str | None:
+    """The longest run of words with at most so many tokens; `None` where the model reads no such text."""
+    if tokens > pipe.max_tokens:
+        return None
+    words = (TEXT * (tokens // 8 + 1)).split()
+    low, high = 1, len(words)
+    while low < high:
+        middle = (low + high + 1) // 2
+        fits = _count(pipe, " ".join(words[:middle])) <= tokens
+        low, high = (middle, high) if fits else (low, middle - 1)
+    return " ".join(words[:low])
+
+
+def _count(pipe: Any, text: str) -> int:
+    return len(pipe.logits(text, **_whole(pipe)).tokens)
+
+
+def _whole(pipe: Any) -> dict[str, Any]:
+    return {"truncation": True} if pipe.task == "text-classification" else {}
+
+
+def _measure(pipe: Any, text: str, machine: dict[str, Any]) -> Row:
+    tokens = _count(pipe, text)
+    once = dict(pipe._native.profile(text, 3))["call"]
+    times = dict(pipe._native.profile(text, max(5, min(ROUNDS, int(SECONDS / once)))))
+    call = times.pop("call")
+    bytes_, dense, attention = pipe._native.work(tokens)
+    dtype = pipe.info["dtype"]
+    scores = "float32" if dtype == "float32" or not machine["bfloat16"] else "bfloat16"
+    reading = bytes_ / machine["bandwidth"]
+    computing = dense / machine[f"{dtype}_rate"] + attention / machine[f"{scores}_rate"]
+    limit = max(reading, computing)
+    return Row(
+        tokens=tokens,
+        call_ms=call * 1e3,
+        tokens_per_s=tokens / call,
+        limit_ms=limit * 1e3,
+        share_of_limit=limit / call,
+        bound_by="memory" if reading > computing else "arithmetic",
+        stages_ms={name: seconds * 1e3 for name, seconds in times.items()},
+    )
+
+
+def _heading(info: dict[str, Any], machine: dict[str, Any]) -> list[str]:
+    rate = machine[f"{info['dtype']}_rate"]
+    return [
+        f"{info['architecture']}, {info['linear_parameters'] / 1e6:.1f} M weights in {info['dtype']}, "
+        f"{info['isa']}, {info['threads']} threads",
+        f"limits of this machine: {machine['bandwidth'] / 1e9:.0f} GB/s, {rate / 1e9:.0f} G operations/s in this type",
+        "",
+        f"{'tokens':>6} {'ms':>8} {'tokens/s':>9} {'limit ms':>9} {'share':>6}  {'bound by':10}  where the time goes",
+    ]
+
+
+def _line(row: Row) -> str:
+    stages = sorted(row.stages_ms.items(), key=lambda stage: -stage[1])
+    shares = ", ".join(f"{name} {ms / row.call_ms:.0%}" for name, ms in stages if ms >= 0.01 * row.call_ms)
+    return (
+        f"{row.tokens:6} {row.call_ms:8.2f} {row.tokens_per_s:9.0f} {row.limit_ms:9.2f} {row.share_of_limit:6.0%}"
+        f"  {row.bound_by:10}  {shares}"
+    )
+
+
+def _advice(rows: list[Row], info: dict[str, Any], machine: dict[str, Any]) -> list[str]:
+    """What would make this faster, the largest step first."""
+    found = []
+    if info["dtype"] == "float32":
+        narrow = 'int8 reads a quarter of the bytes (dtype="auto" takes it if the labels stay)'
+        half = "bfloat16 half of them, at twice the rate" if machine["bfloat16"] else "bfloat16 half of them"
+        found.append(f"narrower numbers: {narrow}, {half}")
+    elif info["dtype"] == "bfloat16":
+        found.append('narrower numbers: dtype="int8", if its quality report is good enough for you')
+    if machine["processors"] > info["threads"]:
+        found.append(f"more threads: {info['threads']} of {machine['processors']} processors are used")
+    if any(row.bound_by == "memory" for row in rows):
+        found.append("several texts in one call: short ones wait for the weights, which a batch reads once")
+    for row in rows:
+        beside = sum(ms for name, ms in row.stages_ms.items() if name in ("tokenization", "decoding"))
+        if beside > 0.2 * row.call_ms:
+            found.append(f"{row.tokens} tokens: {beside / row.call_ms:.0%} of the time is spent outside of the network")
+    return [f"what would help: {line}" for line in found] or ["what would help: another machine"]
