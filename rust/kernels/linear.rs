@@ -7,8 +7,6 @@ use super::gemm::{Out, Product, stays};
 use super::{Activation, Packed, parallel, parts, threads, whole_rows};
 use crate::types::Dtype;
 
-/// Parts of a product for each thread: threads that are held up leave some of theirs to the others.
-const PARTS: usize = 4;
 /// Below so many rows a product waits for its weights.
 const FEW: usize = 16;
 
@@ -63,13 +61,13 @@ pub(super) fn multiply(
     let (panels, kernels) = (weights.panels(), weights.kernels());
     let (stride, out) = (panels.depth, Out::new(ys, panels.outputs));
     let (count, threads) = (panels.count(), threads());
-    let (parts, next) = match rows {
-        // Weights are streamed: long runs, of one length.
-        0..FEW => ((2 * threads..count).find(|parts| count.is_multiple_of(*parts)).unwrap_or(count), 1),
-        // Panel by panel shares out best.
-        _ if stays(rows, stride) => (count, threads),
-        // Rows that do not stay in the cache are to be read for several panels at once.
-        _ => (count.min(threads * PARTS), 1),
+    // Panel by panel shares out best. But few rows stream their weights, and many rows have to be read for several panels
+    // at once: long runs, all of one length.
+    let (parts, next) = if rows >= FEW && stays(rows, stride) {
+        (count, threads)
+    } else {
+        let even = |parts: &usize| count.is_multiple_of(*parts) && parts.is_multiple_of(threads);
+        ((2 * threads..count).find(even).unwrap_or(count), 1)
     };
     let Narrow { cells, factors } = *xs;
     let product = Product { rows, cells, stride, factors, weights: panels, next, bias, out, column: 0 };
