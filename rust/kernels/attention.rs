@@ -68,9 +68,11 @@ struct Scratch {
     keys: Vec<u32>,
     /// Packed.
     values: Vec<u32>,
-    /// One block of queries, then one of shares, as bfloat16.
+    /// One block of queries, then one of exponentials, as bfloat16.
     narrow: Vec<u32>,
     scores: Vec<f32>,
+    /// Of each row of the block the inverse of its sum.
+    factors: Vec<f32>,
 }
 
 /// One head of one sequence.
@@ -92,7 +94,7 @@ impl Head<'_> {
         let Self { kernels, dtype, width, .. } = *self;
         let (length, panel) = (self.rows.len(), kernels.panel_width());
         let scale = (width as f32).sqrt().recip();
-        let Scratch { keys, values, narrow, scores } = scratch;
+        let Scratch { keys, values, narrow, scores, factors } = scratch;
         self.pack_keys(narrow, keys);
         self.pack_values(values);
         let keys =
@@ -118,20 +120,26 @@ impl Head<'_> {
                 Product { rows, cells, stride, factors: &[], weights: keys, next: 1, bias: None, out: into, column: 0 };
             // SAFETY: the scores are ours alone.
             unsafe { kernels.multiply(&product, 0..keys.count()) };
-            kernels.softmax(scores, length, scale);
-            let (cells, stride): (&[u32], _) = match dtype {
-                Dtype::Float32 => (bytemuck::cast_slice(scores), length),
-                Dtype::Bfloat16 | Dtype::Int8 => {
-                    narrow.clear();
-                    scores.chunks_exact(length).for_each(|row| self.narrow(row, narrow));
-                    (narrow, values.depth)
+            // A row's exponentials are turned into cells while they are near, and divided by their sum as mixed values.
+            narrow.clear();
+            factors.clear();
+            for row in scores.chunks_exact_mut(length) {
+                factors.push(1.0 / kernels.exponentials(row, scale));
+                if dtype != Dtype::Float32 {
+                    self.narrow(row, narrow);
                 }
-            };
+            }
+            let (cells, stride): (&[u32], _) =
+                if dtype == Dtype::Float32 { (bytemuck::cast_slice(scores), length) } else { (narrow, values.depth) };
             let (into, column) = (out.below(first), self.index * width);
             let product =
                 Product { rows, cells, stride, factors: &[], weights: values, next: 1, bias: None, out: into, column };
             // SAFETY: no other task has this head of these rows.
             unsafe { kernels.multiply(&product, 0..values.count()) };
+            for (row, factor) in factors.iter().enumerate() {
+                // SAFETY: as above; the slice is gone before the next one is made.
+                unsafe { into.row(row, column, width) }.iter_mut().for_each(|mixed| *mixed *= factor);
+            }
         }
     }
 
@@ -151,8 +159,7 @@ impl Head<'_> {
     fn pack_keys(&self, row: &mut Vec<u32>, packed: &mut Vec<u32>) {
         let (length, panel) = (self.rows.len(), self.kernels.panel_width());
         let depth = self.dtype.cells(self.width);
-        packed.clear();
-        packed.resize(length.next_multiple_of(panel) * depth, 0);
+        let packed = grown(packed, length.next_multiple_of(panel) * depth);
         for (group, packed) in packed.chunks_exact_mut(panel * depth).enumerate() {
             for key in group * panel..length.min((group + 1) * panel) {
                 row.clear();
@@ -168,8 +175,7 @@ impl Head<'_> {
     fn pack_values(&self, packed: &mut Vec<u32>) {
         let (length, panel) = (self.rows.len(), self.kernels.panel_width());
         let depth = self.dtype.cells(length);
-        packed.clear();
-        packed.resize(self.width.next_multiple_of(panel) * depth, 0);
+        let packed = grown(packed, self.width.next_multiple_of(panel) * depth);
         let nothing = vec![0.0; self.width];
         for (group, packed) in packed.chunks_exact_mut(panel * depth).enumerate() {
             let columns = group * panel..self.width.min((group + 1) * panel);
@@ -198,6 +204,14 @@ impl Head<'_> {
     fn from(&self, which: usize, row: usize) -> &[f32] {
         &self.qkv[(self.rows.start + row) * 3 * self.hidden + which * self.hidden + self.index * self.width..]
     }
+}
+
+/// The first cells of a buffer, which hold anything: what stands behind the last output of a panel is never looked at.
+fn grown(buffer: &mut Vec<u32>, length: usize) -> &mut [u32] {
+    if buffer.len() < length {
+        buffer.resize(length, 0);
+    }
+    &mut buffer[..length]
 }
 
 #[cfg(test)]

@@ -256,27 +256,34 @@ unsafe fn run<M: Micro, const COUNT: usize, const VECTORS: usize>(
         }
     }
 
-    for (sums, tile) in sums.iter().zip(&mut tile) {
-        for (sum, lanes) in sums.iter().zip(tile.chunks_exact_mut(lanes)) {
+    for ((index, sums), tile) in sums.iter().enumerate().zip(&mut tile) {
+        // Whole panels go where they belong; of others only a part does.
+        let row = if present == width {
+            // SAFETY: as above.
+            unsafe { product.out.row(place.first + index, product.column + column, width) }
+        } else {
+            &mut tile[..width]
+        };
+        for (sum, lanes) in sums.iter().zip(row.chunks_exact_mut(lanes)) {
             sum.store(lanes);
         }
     }
+    if present == width && (!place.ends || integers.is_none() && product.bias.is_none()) {
+        return;
+    }
     for (index, tile) in tile.iter_mut().enumerate() {
+        // SAFETY: as above.
+        let out = unsafe { product.out.row(place.first + index, product.column + column, present) };
         if place.ends
             && let Some((_, factors)) = integers
         {
             let of_row = M::Lanes::splat(isa, product.factors[place.first + index]);
-            for (sums, factors) in tile.chunks_exact_mut(lanes).zip(factors[column..][..width].chunks_exact(lanes)) {
+            let row = if present == width { &mut *out } else { &mut tile[..width] };
+            for (sums, factors) in row.chunks_exact_mut(lanes).zip(factors[column..][..width].chunks_exact(lanes)) {
                 (M::Lanes::load(isa, sums).to_floats() * (of_row * M::Lanes::load(isa, factors))).store(sums);
             }
         }
-        // SAFETY: as above.
-        let out = unsafe { product.out.row(place.first + index, product.column + column, present) };
-        if present == width {
-            for (sums, out) in tile.chunks_exact(lanes).zip(out.chunks_exact_mut(lanes)) {
-                M::Lanes::load(isa, sums).store(out);
-            }
-        } else {
+        if present < width {
             out.copy_from_slice(&tile[..present]);
         }
         if place.ends

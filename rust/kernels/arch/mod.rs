@@ -38,6 +38,9 @@ pub(super) trait Kernels: Sync {
         false
     }
 
+    /// `exp(scale * x - max)` of one row, in place; their sum.
+    fn exponentials(&self, row: &mut [f32], scale: f32) -> f32;
+
     /// Rows of `inputs` numbers to rows of cells of two bfloat16.
     fn narrow(&self, xs: &[f32], inputs: usize, rows: &mut [u32]);
 

@@ -74,17 +74,24 @@ impl Kernels for Scalar {
 
     fn softmax(&self, xs: &mut [f32], cols: usize, scale: f32) {
         for row in xs.chunks_exact_mut(cols) {
-            let largest = row.iter().fold(f32::NEG_INFINITY, |largest, x| largest.max(x * scale));
-            let mut sum = 0.0;
-            for x in &mut *row {
-                *x = libm::expf(*x * scale - largest);
-                sum += f64::from(*x);
-            }
+            let sum = exponentials(row, scale);
             for x in row {
                 *x = (f64::from(*x) / sum) as f32;
             }
         }
     }
+
+    fn exponentials(&self, row: &mut [f32], scale: f32) -> f32 {
+        exponentials(row, scale) as f32
+    }
+}
+
+fn exponentials(row: &mut [f32], scale: f32) -> f64 {
+    let largest = row.iter().fold(f32::NEG_INFINITY, |largest, x| largest.max(x * scale));
+    for x in &mut *row {
+        *x = libm::expf(*x * scale - largest);
+    }
+    row.iter().map(|&x| f64::from(x)).sum()
 }
 
 /// The definition: one sum after the other.

@@ -96,6 +96,15 @@ macro_rules! entry_points {
                 unsafe { run(*self, xs, cols, scale) }
             }
 
+            fn exponentials(&self, row: &mut [f32], scale: f32) -> f32 {
+                #[target_feature(enable = $features)]
+                fn run(isa: $isa, row: &mut [f32], scale: f32) -> f32 {
+                    softmax::exponentials::<$vector>(isa, row, scale)
+                }
+                // SAFETY: a token exists only where its features were detected.
+                unsafe { run(*self, row, scale) }
+            }
+
             fn has_bfloat16(&self) -> bool {
                 ($bfloat16)(self)
             }
