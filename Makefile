@@ -54,7 +54,7 @@ demo: $(VENV)/installed  ## build, install into .venv and run the demo models
 	$(BIN)/candlewick classify "What a wonderful evening!" "The soup was cold and nobody cared."
 
 .PHONY: test
-test: lint test-rust test-python test-isa test-package fuzz  ## everything, as CI runs it
+test: lint test-rust test-loom test-python test-isa test-package fuzz  ## everything, as CI runs it
 	@echo "make test: all passed"
 
 .PHONY: lint
@@ -72,6 +72,16 @@ test-rust: | tools  ## Rust: unit tests, integration tests, documentation, the b
 	cargo test --locked
 	cargo test --locked --bench forward -- --test
 	cargo test --locked --bench phases -- --test
+
+# A crate of its own, which is built in seconds.
+.PHONY: test-loom
+test-loom: | tools  ## the worker threads' protocol in every order of events
+	cargo run --locked --release --quiet --manifest-path tests/loom/Cargo.toml --target-dir target/loom
+
+.PHONY: test-asan
+test-asan: | tools  ## kernels and weight files under AddressSanitizer, with a nightly Rust
+	RUSTFLAGS=-Zsanitizer=address cargo +nightly test --locked --lib --target x86_64-unknown-linux-gnu \
+		--target-dir target/asan kernels:: weights::
 
 .PHONY: test-python
 test-python: $(VENV)/developed $(VENV)/installed  ## Python: tests, the documents' examples, stubs against the module
@@ -108,12 +118,13 @@ fuzz: | tools  ## every fuzz target for FUZZ_SECONDS on the kept corpus
 	done
 
 .PHONY: soak
-soak:  ## fuzzing for ten minutes a target, and the source distribution built from nothing
+soak:  ## fuzzing for ten minutes a target, AddressSanitizer, and the source distribution built from nothing
 	$(MAKE) fuzz FUZZ_SECONDS=600
+	$(MAKE) test-asan
 	$(PYTHON) scripts/package.py --build-sdist $(WHEELS)
 
 .PHONY: bench
-bench: $(WHEELS)/built  ## against transformers, ONNX Runtime and OpenVINO; writes benches/RESULTS.md
+bench: $(WHEELS)/built  ## against torch, ONNX Runtime, OpenVINO and CTranslate2; writes benches/RESULTS.md
 	test -d .venv-bench || $(PYTHON) -m venv .venv-bench
 	.venv-bench/bin/pip install --quiet -r benches/requirements.txt
 	.venv-bench/bin/pip install --quiet --force-reinstall --no-deps $(WHEELS)/*.whl

@@ -1,7 +1,7 @@
-"""The engines that are compared: text in, entities out, each with the same tokenizer files and the same answer.
+"""The engines that are compared, and how each of them is asked.
 
-ONNX Runtime and OpenVINO compute the graph inside of the transformers pipeline, which is how they are used for this
-task (Optimum does the same).
+candlewick is asked as a user would: text in, entities out. The others are asked for their bare graphs: ids in, logits
+out, without tokenizer and post-processing, which is the least that any program around them takes.
 """
 
 from __future__ import annotations
@@ -10,84 +10,101 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
+import ctranslate2
 import numpy as np
 import onnxruntime
 import openvino
 import torch
 import transformers
-from transformers import BertConfig, PreTrainedModel
-from transformers.modeling_outputs import TokenClassifierOutput
+from checkpoint import graphs
+from transformers import BertForTokenClassification
 
-import candlewick
-
-#: Texts to lists of entities.
-Engine = Callable[[list[str]], Any]
-#: Texts that the peers pad to one length; candlewick chooses for itself.
-BATCH = 8
+#: Ids of some texts, padded to one length, and their mask; to logits, `[texts, tokens, labels]`.
+Graph = Callable[[np.ndarray, np.ndarray], np.ndarray]
+NAMES = ("input_ids", "attention_mask", "token_type_ids")
 
 
-class Graph(PreTrainedModel):
-    """A function from token ids to logits, dressed as a model that the transformers pipeline takes."""
-
-    config_class = BertConfig
-
-    def __init__(self, config: BertConfig, run: Callable[[dict[str, np.ndarray]], np.ndarray]) -> None:
-        """Wrap the function; the parameter only tells the pipeline that we compute on the CPU."""
-        super().__init__(config)
-        self._run = run
-        self.anchor = torch.nn.Parameter(torch.zeros(1))
-
-    def forward(self, input_ids: Any, attention_mask: Any, token_type_ids: Any, **_: Any) -> TokenClassifierOutput:
-        """Compute the logits."""
-        arrays = {"input_ids": input_ids, "attention_mask": attention_mask, "token_type_ids": token_type_ids}
-        logits = self._run({name: tensor.numpy() for name, tensor in arrays.items()})
-        return TokenClassifierOutput(logits=torch.from_numpy(logits))
-
-
-def engines(folder: Path, threads: int, dtype: str) -> dict[str, Engine]:
-    """Every engine that computes in `dtype` ("float32" or "bfloat16") by its name, candlewick first."""
+def peers(folder: Path, threads: int, dtype: str) -> dict[str, Graph]:
+    """Every peer that computes in `dtype` ("float32", "bfloat16" or "int8"), by its name."""
     torch.set_num_threads(threads)
-    transformers.logging.set_verbosity(50)  # not even that a graph is no model of its own
-    found = {
-        f"candlewick {candlewick.__version__}": candlewick.pipeline(
-            "ner", folder, threads=threads, aggregation_strategy="simple", dtype=dtype
-        ),
-        f"transformers {transformers.__version__} (torch {torch.__version__.partition('+')[0]})": _pipeline(
-            folder, dtype=getattr(torch, dtype)
-        ),
-    }
+    transformers.logging.set_verbosity(50)
+    openvino_name = f"OpenVINO {openvino.__version__.partition('-')[0]}"
+    onnxruntime_name = f"ONNX Runtime {onnxruntime.__version__}"
+    files = graphs(folder)
+    if dtype == "int8":
+        return {
+            onnxruntime_name: _onnxruntime(files["int8"], threads),
+            openvino_name: _openvino(files["nncf"], threads, "f32"),
+            f"CTranslate2 {ctranslate2.__version__}": _ctranslate2(files["ctranslate2"], threads),
+        }
+    found = {f"torch {torch.__version__.partition('+')[0]}": _torch(folder, dtype)}
     if dtype == "float32":
-        found[f"ONNX Runtime {onnxruntime.__version__}"] = _pipeline(folder, _onnxruntime(folder, threads))
-    found[f"OpenVINO {openvino.__version__.partition('-')[0]}"] = _pipeline(folder, _openvino(folder, threads, dtype))
+        found[onnxruntime_name] = _onnxruntime(files["float32"], threads)
+    found[openvino_name] = _openvino(files["float32"], threads, {"float32": "f32", "bfloat16": "bf16"}[dtype])
     return found
 
 
-def _pipeline(folder: Path, run: Any = None, dtype: torch.dtype = torch.float32) -> Engine:
-    model = str(folder) if run is None else Graph(BertConfig.from_pretrained(folder), run).eval()
-    pipe = transformers.pipeline(
-        "token-classification",
-        model=model,
-        tokenizer=transformers.AutoTokenizer.from_pretrained(folder),
-        aggregation_strategy="simple",
-        device="cpu",
-        dtype=dtype,
-    )
-    return lambda texts: pipe(texts, batch_size=min(len(texts), BATCH))
+def _torch(folder: Path, dtype: str) -> Graph:
+    model = BertForTokenClassification.from_pretrained(folder, dtype=getattr(torch, dtype)).eval()
+
+    def run(ids: np.ndarray, mask: np.ndarray) -> np.ndarray:
+        with torch.inference_mode():
+            logits = model(torch.from_numpy(ids), attention_mask=torch.from_numpy(mask)).logits
+        return np.asarray(logits.float())
+
+    return run
 
 
-def _onnxruntime(folder: Path, threads: int) -> Any:
+def _onnxruntime(file: Path, threads: int) -> Graph:
     options = onnxruntime.SessionOptions()
     options.intra_op_num_threads = threads
-    session = onnxruntime.InferenceSession(folder / "model.onnx", options, providers=["CPUExecutionProvider"])
-    return lambda arrays: session.run(["logits"], arrays)[0]
+    session = onnxruntime.InferenceSession(file, options, providers=["CPUExecutionProvider"])
+    wanted = [value.name for value in session.get_inputs()]
+
+    def run(ids: np.ndarray, mask: np.ndarray) -> np.ndarray:
+        arrays = dict(zip(NAMES, (ids, mask, np.zeros_like(ids)), strict=True))
+        return np.asarray(session.run(["logits"], {name: arrays[name] for name in wanted})[0])
+
+    return run
 
 
-def _openvino(folder: Path, threads: int, dtype: str) -> Any:
-    precision = {"float32": "f32", "bfloat16": "bf16"}[dtype]
+def _openvino(file: Path, threads: int, precision: str) -> Graph:
     settings = {
         "INFERENCE_NUM_THREADS": threads,
         "PERFORMANCE_HINT": "LATENCY",
         "INFERENCE_PRECISION_HINT": precision,
     }
-    compiled = openvino.Core().compile_model(folder / "model.onnx", "CPU", settings)
-    return lambda arrays: np.asarray(compiled(arrays)["logits"])
+    compiled = openvino.Core().compile_model(file, "CPU", settings)
+
+    def run(ids: np.ndarray, mask: np.ndarray) -> np.ndarray:
+        arrays = dict(zip(NAMES, (ids, mask, np.zeros_like(ids)), strict=True))
+        return np.asarray(compiled(arrays)["logits"])
+
+    return run
+
+
+def _ctranslate2(folder: Path, threads: int) -> Graph:
+    """Its encoder, which has no head: one product in numpy."""
+    encoder = ctranslate2.Encoder(str(folder), device="cpu", compute_type="int8", intra_threads=threads)
+    head = np.load(folder / "head.npz")
+    weight, bias = head["weight"].T, head["bias"]
+
+    def run(ids: np.ndarray, mask: np.ndarray) -> np.ndarray:
+        rows = [row[: int(length)].tolist() for row, length in zip(ids, mask.sum(axis=1), strict=True)]
+        return np.asarray(np.array(encoder.forward_batch(rows).last_hidden_state) @ weight + bias)
+
+    return run
+
+
+def transformers_pipeline(folder: Path, threads: int) -> Callable[[list[str], int], Any]:
+    """The reference as its users have it: texts and a batch size, to entities."""
+    torch.set_num_threads(threads)
+    pipe = transformers.pipeline(
+        "token-classification",
+        model=str(folder),
+        tokenizer=transformers.AutoTokenizer.from_pretrained(folder),
+        aggregation_strategy="simple",
+        device="cpu",
+        dtype=torch.float32,
+    )
+    return lambda texts, size: pipe(texts, batch_size=size)

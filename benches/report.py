@@ -14,16 +14,16 @@ FILE = Path(__file__).parent / "RESULTS.md"
 class Report:
     """The figures of one run."""
 
-    def __init__(self, threads: int) -> None:
+    def __init__(self) -> None:
         """Start with nothing measured."""
-        self.threads = threads
-        self._rows: dict[str, dict[str, dict[str, float]]] = {}
+        self._tables: dict[str, dict[str, dict[str, float]]] = {}
         self._facts: dict[str, str] = {}
 
-    def add(self, dtype: str, what: str, times: dict[str, list[float]]) -> None:
+    def add(self, dtype: str, threads: int, what: str, times: dict[str, list[float]]) -> None:
         """Add the times of every engine, in seconds; the median counts."""
         medians = {name: statistics.median(values) * 1e3 for name, values in times.items()}
-        self._rows.setdefault(dtype, {})[what] = medians
+        title = f"{dtype}, {threads} thread{'s' if threads > 1 else ''}"
+        self._tables.setdefault(title, {})[what] = medians
 
     def fact(self, what: str, value: str) -> None:
         """Add one figure that has no peers."""
@@ -31,12 +31,12 @@ class Report:
 
     def section(self) -> str:
         """The figures as Markdown, without the heading."""
-        lines = [f"{datetime.date.today()}, {self.threads} threads, `make bench`.", ""]
-        if self._rows:
+        lines = [f"{datetime.date.today()}, `make bench`.", ""]
+        if self._tables:
             lines += ["BERT-base, token classification: median in ms, and in brackets how many times candlewick's.", ""]
-        for dtype, rows in self._rows.items():
+        for title, rows in self._tables.items():
             names = list(next(iter(rows.values())))
-            lines += [f"| {dtype} | " + " | ".join(names) + " |", "|---" * (len(names) + 1) + "|"]
+            lines += [f"| {title} | " + " | ".join(names) + " |", "|---" * (len(names) + 1) + "|"]
             for what, times in rows.items():
                 ours = times[names[0]]
                 cells = [

@@ -2,12 +2,15 @@
 //! them.
 #![allow(clippy::unwrap_used)]
 
+mod common;
+
 use std::path::{Path, PathBuf};
 
 use candlewick::config::{Config, Task as TaskName};
 use candlewick::pipeline::{Pipeline, Task, TextClassification, TokenClassification, TokenLogits};
 use candlewick::types::Logits;
 use candlewick::{Dtype, Input, LoadOptions, TextClassificationOptions, TokenClassificationOptions, Truncation};
+use common::floats;
 use serde::Deserialize;
 
 /// Tiny networks magnify the noise of f32 in the reference as well as in ours.
@@ -40,15 +43,7 @@ impl Reference {
     }
 
     fn logits(&self) -> Vec<f32> {
-        fn collect(value: &serde_json::Value, out: &mut Vec<f32>) {
-            match value {
-                serde_json::Value::Array(rows) => rows.iter().for_each(|row| collect(row, out)),
-                number => out.push(number.as_f64().unwrap() as f32),
-            }
-        }
-        let mut values = Vec::new();
-        collect(&self.logits, &mut values);
-        values
+        floats(&self.logits)
     }
 
     #[track_caller]

@@ -2,6 +2,8 @@
 //! our network can hide or cause a difference. `golden/make.py` wrote them.
 #![allow(clippy::unwrap_used)]
 
+mod common;
+
 use std::collections::BTreeSet;
 use std::path::{Path, PathBuf};
 
@@ -11,6 +13,7 @@ use candlewick::postprocess::{text_classification, token_classification};
 use candlewick::tokenizer::Tokenizer;
 use candlewick::types::{Encoded, Encoding, Logits, Offset};
 use candlewick::{Entity, Input, Label, LoadOptions, TokenClassificationOptions, TokenClassificationPipeline, TopK};
+use common::floats;
 use serde::Deserialize;
 use serde_json::{Map, Value};
 
@@ -78,13 +81,6 @@ impl Call {
 
     fn at(&self, model: &str, input: &Value) -> String {
         format!("{model}: {:?} of {input}", self.options)
-    }
-}
-
-fn floats(value: &Value) -> Vec<f32> {
-    match value {
-        Value::Array(rows) => rows.iter().flat_map(floats).collect(),
-        number => vec![number.as_f64().unwrap() as f32],
     }
 }
 

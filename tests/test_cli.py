@@ -217,6 +217,27 @@ def test_long_work_shows_its_speed(tmp_path: Path) -> None:
     assert (tmp_path / "out.jsonl").read_text(encoding="utf-8").count("\n") == 20_000
 
 
+def test_bench_says_where_the_time_goes() -> None:
+    rows = [json.loads(line) for line in run("bench", "--tokens", "8,20", "--dtype", "int8").stdout.splitlines()]
+    assert [row["tokens"] for row in rows] == [8, 20]
+    for row in rows:
+        assert set(row["stages_ms"]) == {"tokenization", "embeddings", "linear", "attention", "norms", "decoding"}
+        assert 0 < sum(row["stages_ms"].values()) <= row["call_ms"]
+        assert row["bound_by"] in ("memory", "arithmetic") and row["share_of_limit"] > 0
+    table = run("bench", "--format", "table", "--tokens", "8", "--threads", "1", "--task", "sentiment-analysis").stdout
+    assert "where the time goes" in table and "linear" in table and "what would help: " in table
+
+
+def test_bench_wants_lengths_that_the_model_reads() -> None:
+    for wrong in ("a", "0", "8,,9", ""):
+        done = run("bench", "--tokens", wrong)
+        assert done.returncode == 2 and "--tokens: expected whole numbers of at least 1" in done.stderr
+    done = run("bench", "--tokens", "257")
+    assert done.returncode == 2 and "at most 256" in done.stderr
+    done = run("bench", "--tokens", "8", "--format", "xml")
+    assert done.returncode == 2 and "--format: expected one of table, jsonl" in done.stderr
+
+
 def test_doctor() -> None:
     done = run("doctor")
     assert done.returncode == 0, done.stderr

@@ -92,6 +92,20 @@ def test_the_gil_is_released(ner: Tokens) -> None:
     assert ticks > 5
 
 
+def test_threads_are_those_that_the_machine_allows() -> None:
+    done = script("""
+        import os
+        import candlewick
+        # A cgroup may allow fewer than the affinity does.
+        assert 1 <= candlewick.pipeline("ner").info["threads"] <= len(os.sched_getaffinity(0))
+        os.sched_setaffinity(0, [min(os.sched_getaffinity(0))])
+        assert candlewick.pipeline("ner").info["threads"] == 1
+        many = candlewick.pipeline("ner", threads=64)  # more than there are processors
+        print(many.info["threads"], len(many("Call me Jessica")), len(many("Call me Jessica", threads=3)))
+    """)
+    assert done.stdout == "64 1 1\n", done.stderr
+
+
 def test_control_c_stops_a_long_call() -> None:
     done = script("""
         import os, signal, threading, time

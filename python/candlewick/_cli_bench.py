@@ -48,16 +48,15 @@ def run(
     counts = _lengths(lengths)
     chosen = task if task is not None or model is not None else DEMO
     with pipeline(chosen, model, revision=revision, dtype=dtype, threads=threads) as pipe:
+        if max(counts) > pipe.max_tokens:
+            raise ParameterError(f"--tokens: expected at most {pipe.max_tokens} for this model, got {max(counts)}")
         info = pipe.info
         machine = _native.machine(True, info["threads"])
         if format_ == "table":
             print("\n".join(_heading(info, machine)))
         rows = []
         for count in counts:
-            text = _text(pipe, count)
-            if text is None:
-                continue
-            rows.append(_measure(pipe, text, machine))
+            rows.append(_measure(pipe, _text(pipe, count), machine))
             print(_line(rows[-1]) if format_ == "table" else json.dumps(asdict(rows[-1])), flush=True)
         if format_ == "table":
             print("\n".join(["", *_advice(rows, info, machine)]))
@@ -73,10 +72,8 @@ def _lengths(text: str) -> list[int]:
     return counts
 
 
-def _text(pipe: Any, tokens: int) -> str | None:
-    """The longest run of words with at most so many tokens; `None` where the model reads no such text."""
-    if tokens > pipe.max_tokens:
-        return None
+def _text(pipe: Any, tokens: int) -> str:
+    """The longest run of words with at most so many tokens."""
     words = (TEXT * (tokens // 8 + 1)).split()
     low, high = 1, len(words)
     while low < high:

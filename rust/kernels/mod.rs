@@ -13,6 +13,8 @@ mod arch;
 mod attention;
 mod bf16;
 mod gemm;
+#[cfg(all(test, unix))]
+mod guard;
 mod int8;
 pub mod isa;
 mod limits;
@@ -22,6 +24,7 @@ mod norm;
 mod packed;
 mod pool;
 mod softmax;
+mod sync;
 mod team;
 
 pub use activation::Activation;

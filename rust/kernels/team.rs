@@ -8,14 +8,10 @@
 use std::any::Any;
 use std::cell::UnsafeCell;
 use std::panic::{AssertUnwindSafe, catch_unwind, resume_unwind};
-use std::sync::atomic::{AtomicBool, AtomicI32, AtomicU64, AtomicUsize, Ordering};
-use std::sync::{Arc, Mutex, PoisonError};
-use std::thread::{self, JoinHandle};
-use std::time::{Duration, Instant};
 
-/// How long a helper looks for the next job before it sleeps: the gaps between two products of a forward pass are
-/// shorter, and a process without work uses no processor after it.
-const SPIN: Duration = Duration::from_micros(80);
+use super::sync::{
+    Arc, AtomicBool, AtomicI32, AtomicU64, AtomicUsize, JoinHandle, Mutex, Ordering, Patience, PoisonError, thread,
+};
 
 /// The state's bit that says that the job may be entered; below it the helpers inside are counted, above it the jobs.
 const OPEN: u64 = 1 << 31;
@@ -138,11 +134,9 @@ impl Drop for Opened<'_> {
     fn drop(&mut self) {
         let shared = &self.0.shared;
         shared.state.fetch_and(!OPEN, Ordering::SeqCst);
-        let mut turns = 0_u32;
+        let mut patience = Patience::new();
         while shared.state.load(Ordering::Acquire) & INSIDE != 0 {
-            turns += 1;
-            // A helper that the system has taken off its core needs ours.
-            if turns.is_multiple_of(4096) { thread::yield_now() } else { std::hint::spin_loop() }
+            patience.moment();
         }
         self.0.taken.store(false, Ordering::Release);
     }
@@ -180,8 +174,7 @@ impl Shared {
 
     /// The state with an open job that is not the `last` one; `None` when the team ends.
     fn wait(&self, index: usize, last: u64) -> Option<u64> {
-        let mut spinning = Instant::now();
-        let mut turns = 0_u32;
+        let mut patience = Patience::new();
         loop {
             let state = self.state.load(Ordering::SeqCst);
             if state & OPEN != 0 && state & !(OPEN | INSIDE) != last {
@@ -190,9 +183,7 @@ impl Shared {
             if self.ended.load(Ordering::Relaxed) {
                 return None;
             }
-            std::hint::spin_loop();
-            turns += 1;
-            if turns.is_multiple_of(64) && spinning.elapsed() > SPIN {
+            if patience.is_over() {
                 // Whoever opens a job after this sees that we sleep; whoever did before is seen by us.
                 self.asleep[index].store(true, Ordering::SeqCst);
                 let state = self.state.load(Ordering::SeqCst);
@@ -201,7 +192,7 @@ impl Shared {
                     thread::park();
                 }
                 self.asleep[index].store(false, Ordering::SeqCst);
-                spinning = Instant::now();
+                patience = Patience::new();
             }
         }
     }
@@ -264,6 +255,8 @@ mod place {
 
 #[cfg(test)]
 mod tests {
+    use std::time::{Duration, Instant};
+
     use super::*;
 
     #[test]
@@ -284,7 +277,7 @@ mod tests {
     fn helpers_that_sleep_are_woken() {
         let team = Team::new(1).unwrap();
         for _ in 0..20 {
-            thread::sleep(3 * SPIN);
+            thread::sleep(Duration::from_micros(250));
             let (met, other) = (AtomicUsize::new(0), Instant::now());
             // Neither part ends before the other has begun.
             team.run(2, &|_| {

@@ -110,3 +110,11 @@ fn tensors() -> Tensors {
         })
         .collect()
 }
+
+/// The numbers of nested lists, in their order.
+pub(crate) fn floats(value: &Value) -> Vec<f32> {
+    match value {
+        Value::Array(rows) => rows.iter().flat_map(floats).collect(),
+        number => vec![number.as_f64().unwrap() as f32],
+    }
+}
