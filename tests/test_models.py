@@ -10,6 +10,7 @@ from typing import Any
 
 import numpy as np
 import pytest
+from safetensors_file import read_weights, write_weights
 
 import candlewick
 from candlewick.errors import ModelFormatError, ModelNotFoundError, ParameterError, UnsupportedModelError
@@ -28,17 +29,6 @@ def edit(file: Path, change: Edit) -> None:
     content = json.loads(file.read_text(encoding="utf-8"))
     change(content)
     file.write_text(json.dumps(content), encoding="utf-8")
-
-
-def read_weights(file: Path) -> tuple[dict[str, Any], bytes]:
-    data = file.read_bytes()
-    (length,) = struct.unpack("<Q", data[:8])
-    return json.loads(data[8 : 8 + length]), data[8 + length :]
-
-
-def write_weights(file: Path, header: dict[str, Any], data: bytes) -> None:
-    text = json.dumps(header).encode()
-    file.write_bytes(struct.pack("<Q", len(text)) + text + data)
 
 
 def edit_header(file: Path, change: Edit) -> None:

@@ -215,11 +215,11 @@ fn grown(buffer: &mut Vec<u32>, length: usize) -> &mut [u32] {
 }
 
 #[cfg(test)]
-mod tests {
+pub(super) mod tests {
     use super::*;
-    use crate::kernels::arch::twins;
+    use crate::kernels::arch::every;
 
-    fn numbers(count: usize) -> Vec<f32> {
+    pub(in crate::kernels) fn numbers(count: usize) -> Vec<f32> {
         (0..count).map(|at| (at * 7_919 % 10_007) as f32 / 2_500.0 - 2.0).collect()
     }
 
@@ -250,10 +250,9 @@ mod tests {
         {
             let bounds = Bounds::from_lengths(lengths);
             let qkv = numbers(bounds.tokens() * 3 * hidden);
-            let (twin, others) = twins();
-            let all = others.into_iter().map(|(_, kernels)| kernels).chain([twin]);
-            for (kernels, (dtype, close)) in
-                all.flat_map(|kernels| [(Dtype::Float32, 1e-5), (Dtype::Bfloat16, 0.03)].map(|dtype| (kernels, dtype)))
+            for (kernels, (dtype, close)) in every()
+                .into_iter()
+                .flat_map(|kernels| [(Dtype::Float32, 1e-5), (Dtype::Bfloat16, 0.03)].map(|dtype| (kernels, dtype)))
             {
                 let mut out = vec![f32::NAN; bounds.tokens() * hidden];
                 attend_all(kernels, dtype, &qkv, &bounds, Rows::All, heads, &mut out);

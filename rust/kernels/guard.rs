@@ -49,7 +49,8 @@ impl Guarded {
 }
 
 mod tests {
-    use super::super::arch::{Kernels, twins};
+    use super::super::arch::every;
+    use super::super::attention::tests::numbers;
     use super::super::gemm::{Out, Panels, Product};
     use super::super::{Activation, Norm};
     use super::*;
@@ -57,18 +58,9 @@ mod tests {
 
     const LENGTHS: [usize; 14] = [0, 1, 2, 7, 8, 9, 15, 16, 17, 31, 63, 64, 65, 130];
 
-    fn numbers(count: usize) -> Vec<f32> {
-        (0..count).map(|at| (at * 7_919 % 10_007) as f32 / 2_500.0 - 2.0).collect()
-    }
-
-    fn every(work: impl Fn(&'static dyn Kernels)) {
-        let (twin, others) = twins();
-        others.into_iter().map(|(_, kernels)| kernels).chain([twin]).for_each(work);
-    }
-
     #[test]
     fn rows_stay_inside_of_their_memory() {
-        every(|kernels| {
+        for kernels in every() {
             for length in LENGTHS.into_iter().skip(1) {
                 let [weight, bias, residual] = [1, 1, 2].map(|rows| Guarded::new(&numbers(rows * length)));
                 let norm = Norm { weight: weight.numbers(), bias: bias.numbers(), eps: 1e-6 };
@@ -83,12 +75,12 @@ mod tests {
                 }
                 assert!(xs.numbers().iter().all(|x| x.is_finite()));
             }
-        });
+        }
     }
 
     #[test]
     fn narrow_rows_stay_inside_of_their_memory() {
-        every(|kernels| {
+        for kernels in every() {
             for length in LENGTHS.into_iter().skip(1) {
                 let xs = Guarded::new(&numbers(3 * length));
                 let mut halves = Guarded::zeros(3 * Dtype::Bfloat16.cells(length));
@@ -99,12 +91,12 @@ mod tests {
                 let mut row = Guarded::zeros(length);
                 kernels.interleave(&xs.numbers()[2 * length..], other.numbers(), row.cells_mut());
             }
-        });
+        }
     }
 
     #[test]
     fn products_stay_inside_of_their_memory() {
-        every(|kernels| {
+        for kernels in every() {
             let width = kernels.panel_width();
             for (dtype, outputs, depth, rows) in [Dtype::Float32, Dtype::Bfloat16, Dtype::Int8]
                 .into_iter()
@@ -133,6 +125,6 @@ mod tests {
                 unsafe { kernels.multiply(&product, 0..product.weights.count()) };
                 assert!(out.numbers().chunks(outputs).all(|row| row == bias.numbers()), "{dtype}");
             }
-        });
+        }
     }
 }

@@ -109,11 +109,6 @@ impl Linear {
         &self.name
     }
 
-    /// What its weights are held in.
-    pub fn dtype(&self) -> Dtype {
-        self.weight.dtype()
-    }
-
     /// Number of outputs.
     pub(crate) fn outputs(&self) -> usize {
         self.weight.outputs()

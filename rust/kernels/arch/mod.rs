@@ -72,6 +72,13 @@ pub(super) fn kernels(isa: Isa) -> Option<&'static dyn Kernels> {
     }
 }
 
+/// For tests: the plain twin and every other instruction set that is there.
+#[cfg(test)]
+pub(super) fn every() -> Vec<&'static dyn Kernels> {
+    let (twin, others) = twins();
+    others.into_iter().map(|(_, kernels)| kernels).chain([twin]).collect()
+}
+
 /// For tests: the plain twin, and every other instruction set that is there.
 #[cfg(test)]
 pub(super) fn twins() -> (&'static dyn Kernels, Vec<(Isa, &'static dyn Kernels)>) {
