@@ -1,4 +1,4 @@
-//! Activation functions, with the bias of the linear layer before them.
+//! Activation functions.
 
 use super::arch::{Vector, math};
 
@@ -73,57 +73,29 @@ impl Activation {
     }
 }
 
-/// `activation(x + bias)` over rows of `bias.len()`, or `activation(x)`.
+/// `activation(x)` in place.
 #[inline(always)]
-pub(super) fn activate<V: Vector>(isa: V::Isa, xs: &mut [f32], bias: Option<&[f32]>, activation: Activation) {
+pub(super) fn activate<V: Vector>(isa: V::Isa, xs: &mut [f32], activation: Activation) {
     match activation {
-        Activation::Gelu => rows::<V, Gelu>(isa, xs, bias),
-        Activation::GeluTanh => rows::<V, GeluTanh>(isa, xs, bias),
-        Activation::QuickGelu => rows::<V, QuickGelu>(isa, xs, bias),
-        Activation::Gelu10 => rows::<V, Gelu10>(isa, xs, bias),
-        Activation::Relu => rows::<V, Relu>(isa, xs, bias),
-        Activation::Relu6 => rows::<V, Relu6>(isa, xs, bias),
-        Activation::Relu2 => rows::<V, Relu2>(isa, xs, bias),
-        Activation::Silu => rows::<V, Silu>(isa, xs, bias),
-        Activation::Tanh => rows::<V, Tanh>(isa, xs, bias),
-        Activation::Sigmoid => rows::<V, Sigmoid>(isa, xs, bias),
-        Activation::Mish => rows::<V, Mish>(isa, xs, bias),
-        Activation::Linear => rows::<V, Linear>(isa, xs, bias),
+        Activation::Gelu => each::<V, Gelu>(isa, xs),
+        Activation::GeluTanh => each::<V, GeluTanh>(isa, xs),
+        Activation::QuickGelu => each::<V, QuickGelu>(isa, xs),
+        Activation::Gelu10 => each::<V, Gelu10>(isa, xs),
+        Activation::Relu => each::<V, Relu>(isa, xs),
+        Activation::Relu6 => each::<V, Relu6>(isa, xs),
+        Activation::Relu2 => each::<V, Relu2>(isa, xs),
+        Activation::Silu => each::<V, Silu>(isa, xs),
+        Activation::Tanh => each::<V, Tanh>(isa, xs),
+        Activation::Sigmoid => each::<V, Sigmoid>(isa, xs),
+        Activation::Mish => each::<V, Mish>(isa, xs),
+        Activation::Linear => {}
     }
 }
 
 #[inline(always)]
-fn rows<V: Vector, F: Function>(isa: V::Isa, xs: &mut [f32], bias: Option<&[f32]>) {
-    let Some(bias) = bias else { return row::<V, F>(isa, xs) };
-    for row in xs.chunks_exact_mut(bias.len()) {
-        row_with_bias::<V, F>(isa, row, bias);
-    }
-}
-
-#[inline(always)]
-fn row<V: Vector, F: Function>(isa: V::Isa, row: &mut [f32]) {
-    let mut xs = row.chunks_exact_mut(V::LANES);
-    for x in &mut xs {
-        F::of(V::load(isa, x)).store(x);
-    }
-    let x = xs.into_remainder();
-    if !x.is_empty() {
-        F::of(V::load_part(x, V::splat(isa, 0.0))).store_part(x);
-    }
-}
-
-#[inline(always)]
-fn row_with_bias<V: Vector, F: Function>(isa: V::Isa, row: &mut [f32], bias: &[f32]) {
-    let mut xs = row.chunks_exact_mut(V::LANES);
-    let biases = bias.chunks_exact(V::LANES);
-    let bias = biases.remainder();
-    for (x, bias) in (&mut xs).zip(biases) {
-        F::of(V::load(isa, x) + V::load(isa, bias)).store(x);
-    }
-    let x = xs.into_remainder();
-    if !x.is_empty() {
-        let zero = V::splat(isa, 0.0);
-        F::of(V::load_part(x, zero) + V::load_part(bias, zero)).store_part(x);
+fn each<V: Vector, F: Function>(isa: V::Isa, xs: &mut [f32]) {
+    for xs in xs.chunks_mut(V::LANES) {
+        F::of(V::load_some(isa, xs)).store_some(xs);
     }
 }
 
@@ -161,7 +133,6 @@ functions! {
     Tanh(x) = math::tanh(x);
     Sigmoid(x) = math::sigmoid(x);
     Mish(x) = mish(x);
-    Linear(x) = x;
 }
 
 const SQRT_2_BY_PI: f32 = 0.797_884_6;
@@ -261,7 +232,7 @@ mod tests {
         for isa in Isa::available() {
             for activation in ALL {
                 let mut got = xs.clone();
-                kernels(isa).unwrap().activate(&mut got, None, activation);
+                kernels(isa).unwrap().activate(&mut got, activation);
                 let tolerance = if activation == Activation::Gelu { 1e-7 } else { 1.5e-7 };
                 for (&x, got) in xs.iter().zip(got) {
                     let exact = exact(f64::from(x), activation);
@@ -278,7 +249,7 @@ mod tests {
         for isa in Isa::available() {
             for activation in ALL {
                 let mut got = [f32::NAN, f32::INFINITY, f32::NEG_INFINITY];
-                kernels(isa).unwrap().activate(&mut got, None, activation);
+                kernels(isa).unwrap().activate(&mut got, activation);
                 let (top, bottom) = match activation {
                     Activation::Linear => (f32::INFINITY, f32::NEG_INFINITY),
                     Activation::Gelu10 => (10.0, 0.0),
@@ -296,18 +267,15 @@ mod tests {
     proptest! {
         #[test]
         fn every_instruction_set_is_close_to_the_twin(
-            (width, xs) in (1..=70_usize, 1..4_usize)
-                .prop_flat_map(|(width, rows)| (Just(width), prop::collection::vec(-6.0..6.0_f32, width * rows))),
-            bias in prop::collection::vec(-6.0..6.0_f32, 70),
-            start in 0..4_usize,
+            xs in prop::collection::vec(-12.0..12.0_f32, 1..=210), start in 0..4_usize,
         ) {
             let (twin, others) = twins();
             for activation in ALL {
                 let mut expected = xs.clone();
-                twin.activate(&mut expected, Some(&bias[..width]), activation);
+                twin.activate(&mut expected, activation);
                 for &(isa, kernels) in &others {
                     let mut got = [&[f32::NAN; 4][..start], &xs, &[7.5]].concat();
-                    kernels.activate(&mut got[start..start + xs.len()], Some(&bias[..width]), activation);
+                    kernels.activate(&mut got[start..start + xs.len()], activation);
                     assert_eq!(got.pop(), Some(7.5), "{isa} wrote past the end");
                     for (got, expected) in got[start..].iter().zip(&expected) {
                         // Twice 1.5e-7 of the largest |x|, 12.
@@ -323,10 +291,10 @@ mod tests {
                 let kernels = kernels(isa).unwrap();
                 for activation in ALL {
                     let mut together = xs.clone();
-                    kernels.activate(&mut together, None, activation);
+                    kernels.activate(&mut together, activation);
                     for (x, together) in xs.iter().zip(together) {
                         let mut alone = [*x];
-                        kernels.activate(&mut alone, None, activation);
+                        kernels.activate(&mut alone, activation);
                         assert_eq!(alone[0].to_bits(), together.to_bits(), "{isa} {activation:?} of {x}");
                     }
                 }

@@ -53,7 +53,7 @@ fn attend_all(
             Rows::First => (1, sequence),
         };
         let head = Head { kernels, dtype, qkv, hidden, width, index: index % heads, rows };
-        SCRATCH.with_borrow_mut(|scratch| head.attend(scratch, queries, out.below(below)));
+        SCRATCH.with_borrow_mut(|scratch| head.attend(scratch, queries, out.from(below, index % heads * width)));
     });
 }
 
@@ -116,8 +116,7 @@ impl Head<'_> {
                 }
             };
             let into = Out::new(scores, length);
-            let product =
-                Product { rows, cells, stride, factors: &[], weights: keys, next: 1, bias: None, out: into, column: 0 };
+            let product = Product { rows, cells, stride, factors: &[], weights: keys, next: 1, bias: None, out: into };
             // SAFETY: the scores are ours alone.
             unsafe { kernels.multiply(&product, 0..keys.count()) };
             // A row's exponentials are turned into cells while they are near, and divided by their sum as mixed values.
@@ -131,14 +130,14 @@ impl Head<'_> {
             }
             let (cells, stride): (&[u32], _) =
                 if dtype == Dtype::Float32 { (bytemuck::cast_slice(scores), length) } else { (narrow, values.depth) };
-            let (into, column) = (out.below(first), self.index * width);
+            let into = out.from(first, 0);
             let product =
-                Product { rows, cells, stride, factors: &[], weights: values, next: 1, bias: None, out: into, column };
+                Product { rows, cells, stride, factors: &[], weights: values, next: 1, bias: None, out: into };
             // SAFETY: no other task has this head of these rows.
             unsafe { kernels.multiply(&product, 0..values.count()) };
             for (row, factor) in factors.iter().enumerate() {
                 // SAFETY: as above; the slice is gone before the next one is made.
-                unsafe { into.row(row, column, width) }.iter_mut().for_each(|mixed| *mixed *= factor);
+                unsafe { into.row(row, 0, width) }.iter_mut().for_each(|mixed| *mixed *= factor);
             }
         }
     }

@@ -66,8 +66,6 @@ pub(super) struct Product<'a> {
     /// Added at the end, and the activation after it.
     pub bias: Option<(&'a [f32], Activation)>,
     pub out: Out<'a>,
-    /// Where in a row of `out` the first output goes.
-    pub column: usize,
 }
 
 /// Rows of f32 whose columns are written by several threads, each its own.
@@ -75,6 +73,7 @@ pub(super) struct Product<'a> {
 pub(super) struct Out<'a> {
     start: *mut f32,
     rows: usize,
+    columns: usize,
     stride: usize,
     _borrowed: PhantomData<&'a mut [f32]>,
 }
@@ -90,13 +89,15 @@ impl<'a> Out<'a> {
     /// Rows of `stride`.
     pub(super) fn new(values: &'a mut [f32], stride: usize) -> Self {
         let rows = values.len().checked_div(stride).unwrap_or(0);
-        Self { start: values.as_mut_ptr(), rows, stride, _borrowed: PhantomData }
+        Self { start: values.as_mut_ptr(), rows, columns: stride, stride, _borrowed: PhantomData }
     }
 
-    /// Its rows from `first` on.
-    pub(super) fn below(self, first: usize) -> Self {
-        debug_assert!(first <= self.rows);
-        Self { start: self.start.wrapping_add(first * self.stride), rows: self.rows - first, ..self }
+    /// Its rows and columns from these on.
+    #[inline(always)]
+    pub(super) fn from(self, row: usize, column: usize) -> Self {
+        debug_assert!(row <= self.rows && column <= self.columns);
+        let start = self.start.wrapping_add(row * self.stride + column);
+        Self { start, rows: self.rows - row, columns: self.columns - column, ..self }
     }
 
     /// `width` columns of a row.
@@ -106,7 +107,7 @@ impl<'a> Out<'a> {
     #[allow(unsafe_code)]
     #[inline(always)]
     pub(super) unsafe fn row(self, row: usize, column: usize, width: usize) -> &'a mut [f32] {
-        debug_assert!(row < self.rows && column + width <= self.stride);
+        debug_assert!(row < self.rows && column + width <= self.columns);
         // SAFETY: inside of the slice that `new` was given; that nobody else has it is the caller's word.
         unsafe { std::slice::from_raw_parts_mut(self.start.add(row * self.stride + column), width) }
     }
@@ -136,31 +137,43 @@ pub(super) unsafe fn multiply<M: Micro, const VECTORS: usize>(
     product: &Product<'_>,
     panels: Range<usize>,
 ) {
-    let whole = product.weights.depth;
-    let steps = whole.div_ceil(K_BLOCK).max(1);
-    let depth = whole.div_ceil(steps).max(1);
+    let Panels { depth: cells, width, outputs, integers, .. } = product.weights;
+    let steps = cells.div_ceil(K_BLOCK).max(1);
+    let depth = cells.div_ceil(steps).max(1);
     let tall = (ROW_BYTES / (4 * depth)).max(ROWS) / ROWS * ROWS;
+    let mut scratch = [0.0; WIDEST * ROWS];
+    let scratch = Out::new(&mut scratch, WIDEST);
     for top in (0..product.rows).step_by(tall) {
         // Rows are shared out evenly over the tiles: 8 are 4 and 4, not 6 and 2.
         let rows = tall.min(product.rows - top);
         let tiles = rows.div_ceil(ROWS);
         for step in 0..steps {
-            let k = step * depth..whole.min((step + 1) * depth);
+            let k = step * depth..cells.min((step + 1) * depth);
+            let (starts, ends) = (step == 0, step + 1 == steps);
+            let plain = !ends || integers.is_none() && product.bias.is_none();
             for panel in panels.clone() {
                 for tile in 0..tiles {
                     let rows = top + tile * rows / tiles..top + (tile + 1) * rows / tiles;
+                    let place = Place { panel, first: rows.start, k: k.clone(), starts, ends };
                     let ahead = ahead(product, panel, tile, &k);
-                    let (starts, ends) = (step == 0, step + 1 == steps);
-                    let place = Place { panel, first: rows.start, k: k.clone(), ahead, starts, ends };
-                    // SAFETY: the caller's.
+                    // Sums of a whole panel that nothing follows go to their place at once.
+                    let at_once = plain && (panel + 1) * width <= outputs;
+                    let into = if at_once { product.out.from(rows.start, panel * width) } else { scratch };
+                    // SAFETY: the caller's; the scratch memory is ours alone.
                     unsafe {
+                        if !starts {
+                            resume(product, &place, rows.len(), scratch);
+                        }
                         match rows.len() {
-                            1 => run::<M, 1, VECTORS>(isa, product, &place),
-                            2 => run::<M, 2, VECTORS>(isa, product, &place),
-                            3 => run::<M, 3, VECTORS>(isa, product, &place),
-                            4 => run::<M, 4, VECTORS>(isa, product, &place),
-                            5 => run::<M, 5, VECTORS>(isa, product, &place),
-                            _ => run::<M, ROWS, VECTORS>(isa, product, &place),
+                            1 => accumulate::<M, 1, VECTORS>(isa, product, &place, ahead, scratch, into),
+                            2 => accumulate::<M, 2, VECTORS>(isa, product, &place, ahead, scratch, into),
+                            3 => accumulate::<M, 3, VECTORS>(isa, product, &place, ahead, scratch, into),
+                            4 => accumulate::<M, 4, VECTORS>(isa, product, &place, ahead, scratch, into),
+                            5 => accumulate::<M, 5, VECTORS>(isa, product, &place, ahead, scratch, into),
+                            _ => accumulate::<M, ROWS, VECTORS>(isa, product, &place, ahead, scratch, into),
+                        }
+                        if !at_once {
+                            finish::<M::Lanes>(isa, product, &place, rows.len(), scratch);
                         }
                     }
                 }
@@ -171,6 +184,7 @@ pub(super) unsafe fn multiply<M: Micro, const VECTORS: usize>(
 
 /// While tiles of a panel are computed the next panel is fetched, a line with every step of `k`: memory and arithmetic
 /// are busy at the same time (0.87 of the time with 32 rows). Not with the first tile, which waits for its own panel.
+/// Gives where, and how many cells further with every step of `k`.
 fn ahead(product: &Product<'_>, panel: usize, tile: usize, k: &Range<usize>) -> (*const u32, usize) {
     let Panels { cells, depth, width, .. } = product.weights;
     let start = |tile: usize| (panel + product.next) * depth * width + k.start * width + tile * k.len() * LINE;
@@ -185,30 +199,46 @@ struct Place {
     panel: usize,
     first: usize,
     k: Range<usize>,
-    /// What will be needed soon: where, and how many cells further with every step of `k`.
-    ahead: (*const u32, usize),
     /// Whether `k` is the first part: nothing is there to go on with.
     starts: bool,
     /// Whether `k` is the last part: bias and activation follow.
     ends: bool,
 }
 
-/// One tile of `COUNT` rows. Loops and no closures: a closure that is not inlined could not use the instructions.
+/// Brings what a tile has so far from its place.
 ///
 /// # Safety
-/// - That of [`multiply`].
+/// - That of [`multiply`], and nobody else uses `scratch`.
 #[allow(unsafe_code)]
 #[inline(always)]
-unsafe fn run<M: Micro, const COUNT: usize, const VECTORS: usize>(
+unsafe fn resume(product: &Product<'_>, place: &Place, rows: usize, scratch: Out<'_>) {
+    let Panels { outputs, width, .. } = product.weights;
+    let (column, present) = (place.panel * width, width.min(outputs - place.panel * width));
+    for row in 0..rows {
+        // SAFETY: the caller's; the slices are gone before the next ones are made.
+        unsafe { scratch.row(row, 0, present).copy_from_slice(product.out.row(place.first + row, column, present)) };
+    }
+}
+
+/// The sums of a tile of `COUNT` rows, on top of those in `scratch` unless it starts. Loops and no closures: a closure that
+/// is not inlined could not use the instructions.
+///
+/// # Safety
+/// - That of [`multiply`], and nobody else uses `scratch` and the first `COUNT` rows and first panel of `into`.
+#[allow(unsafe_code)]
+#[inline(always)]
+unsafe fn accumulate<M: Micro, const COUNT: usize, const VECTORS: usize>(
     isa: <M::Lanes as Vector>::Isa,
     product: &Product<'_>,
     place: &Place,
+    (ahead, stride): (*const u32, usize),
+    scratch: Out<'_>,
+    into: Out<'_>,
 ) {
     let lanes = M::Lanes::LANES;
-    let Panels { cells, outputs, depth, width, integers, .. } = product.weights;
+    let Panels { cells, depth, width, integers, .. } = product.weights;
     assert!(width == lanes * VECTORS && width <= WIDEST && M::INTEGERS == integers.is_some());
     let (column, k) = (place.panel * width, &place.k);
-    let present = width.min(outputs - column);
     let panel = &cells[place.panel * depth * width..][k.start * width..k.end * width];
     let mut rows: [&[u32]; COUNT] = [&[]; COUNT];
     for (index, row) in rows.iter_mut().enumerate() {
@@ -222,23 +252,16 @@ unsafe fn run<M: Micro, const COUNT: usize, const VECTORS: usize>(
         }
     }
     let mut sums = [begin; COUNT];
-    // Results pass through memory: loops over the accumulators have to be short enough to be unrolled, or the
-    // accumulators are on the stack and every step writes them.
-    let mut tile = [[0.0; WIDEST]; COUNT];
     if !place.starts {
-        for (index, tile) in tile.iter_mut().enumerate() {
+        for (row, sums) in sums.iter_mut().enumerate() {
             // SAFETY: the caller's; the slice is gone before the next one is made.
-            let out = unsafe { product.out.row(place.first + index, product.column + column, present) };
-            tile[..present].copy_from_slice(out);
-        }
-        for (sums, tile) in sums.iter_mut().zip(&tile) {
-            for (sum, lanes) in sums.iter_mut().zip(tile.chunks_exact(lanes)) {
+            let so_far = unsafe { scratch.row(row, 0, width) };
+            for (sum, lanes) in sums.iter_mut().zip(so_far.chunks_exact(lanes)) {
                 *sum = M::Lanes::load(isa, lanes);
             }
         }
     }
 
-    let (ahead, stride) = place.ahead;
     for k in 0..k.len() {
         M::Lanes::fetch(isa, ahead.wrapping_add(k * stride));
         // SAFETY: the panel has `width` cells for each `k`.
@@ -256,40 +279,49 @@ unsafe fn run<M: Micro, const COUNT: usize, const VECTORS: usize>(
         }
     }
 
-    for ((index, sums), tile) in sums.iter().enumerate().zip(&mut tile) {
-        // Whole panels go where they belong; of others only a part does.
-        let row = if present == width {
-            // SAFETY: as above.
-            unsafe { product.out.row(place.first + index, product.column + column, width) }
-        } else {
-            &mut tile[..width]
-        };
+    for (row, sums) in sums.iter().enumerate() {
+        // SAFETY: as above.
+        let row = unsafe { into.row(row, 0, width) };
         for (sum, lanes) in sums.iter().zip(row.chunks_exact_mut(lanes)) {
             sum.store(lanes);
         }
     }
-    if present == width && (!place.ends || integers.is_none() && product.bias.is_none()) {
-        return;
-    }
-    for (index, tile) in tile.iter_mut().enumerate() {
-        // SAFETY: as above.
-        let out = unsafe { product.out.row(place.first + index, product.column + column, present) };
-        if place.ends
-            && let Some((_, factors)) = integers
-        {
-            let of_row = M::Lanes::splat(isa, product.factors[place.first + index]);
-            let row = if present == width { &mut *out } else { &mut tile[..width] };
-            for (sums, factors) in row.chunks_exact_mut(lanes).zip(factors[column..][..width].chunks_exact(lanes)) {
-                (M::Lanes::load(isa, sums).to_floats() * (of_row * M::Lanes::load(isa, factors))).store(sums);
+}
+
+/// Brings the sums of a tile to their place: as they are while `k` goes on; at its end integers are scaled, then come
+/// bias and activation. From memory, as loops over the accumulators have to be short enough to be unrolled: else they are
+/// on the stack, and every step of `k` writes them.
+///
+/// # Safety
+/// - That of [`multiply`], and nobody else uses `scratch`.
+#[allow(unsafe_code)]
+#[inline(always)]
+unsafe fn finish<V: Vector>(isa: V::Isa, product: &Product<'_>, place: &Place, rows: usize, scratch: Out<'_>) {
+    let Panels { outputs, width, integers, .. } = product.weights;
+    let columns = place.panel * width..outputs.min((place.panel + 1) * width);
+    let bias = product.bias.map(|(bias, _)| &bias[columns.clone()]);
+    for row in 0..rows {
+        // SAFETY: the caller's; the slices are gone before the next ones are made.
+        let (sums, out) =
+            unsafe { (scratch.row(row, 0, width), product.out.row(place.first + row, columns.start, columns.len())) };
+        if !place.ends {
+            out.copy_from_slice(&sums[..out.len()]);
+            continue;
+        }
+        let factors =
+            integers.map(|(_, factors)| (V::splat(isa, product.factors[place.first + row]), &factors[columns.clone()]));
+        for (first, out) in (0..).step_by(V::LANES).zip(out.chunks_mut(V::LANES)) {
+            let mut ys = V::load(isa, &sums[first..first + V::LANES]);
+            if let Some((of_row, factors)) = factors {
+                ys = ys.to_floats() * (of_row * V::load_some(isa, &factors[first..][..out.len()]));
             }
+            if let Some(bias) = bias {
+                ys = ys + V::load_some(isa, &bias[first..][..out.len()]);
+            }
+            ys.store_some(out);
         }
-        if present < width {
-            out.copy_from_slice(&tile[..present]);
-        }
-        if place.ends
-            && let Some((bias, function)) = product.bias
-        {
-            activation::activate::<M::Lanes>(isa, out, Some(&bias[column..column + present]), function);
+        if let Some((_, function)) = product.bias {
+            activation::activate::<V>(isa, out, function);
         }
     }
 }
@@ -340,8 +372,7 @@ mod tests {
             weights: packed.panels(),
             next: 1,
             bias: Some((&bias, Activation::Linear)),
-            out: Out::new(&mut out, outputs + 2),
-            column: 1,
+            out: Out::new(&mut out, outputs + 2).from(0, 1),
         };
         #[allow(unsafe_code)]
         // SAFETY: there is no other thread.

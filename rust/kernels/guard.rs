@@ -70,8 +70,7 @@ mod tests {
                 kernels.softmax(xs.numbers_mut(), length, 0.5);
                 kernels.exponentials(xs.numbers_mut(), 0.5);
                 for activation in [Activation::Gelu, Activation::Tanh, Activation::Mish, Activation::Linear] {
-                    kernels.activate(xs.numbers_mut(), Some(bias.numbers()), activation);
-                    kernels.activate(xs.numbers_mut(), None, activation);
+                    kernels.activate(xs.numbers_mut(), activation);
                 }
                 assert!(xs.numbers().iter().all(|x| x.is_finite()));
             }
@@ -119,7 +118,6 @@ mod tests {
                     next: 1,
                     bias: Some((bias.numbers(), Activation::Linear)),
                     out: Out::new(out.numbers_mut(), outputs),
-                    column: 0,
                 };
                 // SAFETY: there is no other thread.
                 unsafe { kernels.multiply(&product, 0..product.weights.count()) };

@@ -70,7 +70,7 @@ pub(super) fn multiply(
         ((2 * threads..count).find(even).unwrap_or(count), 1)
     };
     let Narrow { cells, factors } = *xs;
-    let product = Product { rows, cells, stride, factors, weights: panels, next, bias, out, column: 0 };
+    let product = Product { rows, cells, stride, factors, weights: panels, next, bias, out };
     parallel(parts, |part| {
         // SAFETY: every panel is in one part.
         unsafe { kernels.multiply(&product, part * count / parts..(part + 1) * count / parts) };

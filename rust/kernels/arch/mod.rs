@@ -20,9 +20,9 @@ pub(super) use vector::Vector;
 /// One instruction set's kernels. Lengths are the caller's business (`kernels/mod.rs` checks them); wrong ones panic or
 /// leave a rest untouched.
 pub(super) trait Kernels: Sync {
-    /// `activation(x + bias)`, rows of `bias.len()`; or `activation(x)`.
+    /// `activation(x)` in place.
     #[cfg_attr(not(test), expect(dead_code, reason = "products apply it to their tiles; tests ask for it alone"))]
-    fn activate(&self, xs: &mut [f32], bias: Option<&[f32]>, activation: Activation);
+    fn activate(&self, xs: &mut [f32], activation: Activation);
 
     /// `norm(x)`, rows of the norm's width.
     fn layer_norm(&self, xs: &mut [f32], norm: Norm<'_>);

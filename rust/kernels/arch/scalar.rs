@@ -38,14 +38,7 @@ impl Kernels for Scalar {
         unsafe { multiply(product, panels) };
     }
 
-    fn activate(&self, xs: &mut [f32], bias: Option<&[f32]>, activation: Activation) {
-        if let Some(bias) = bias {
-            for row in xs.chunks_exact_mut(bias.len()) {
-                for (x, bias) in row.iter_mut().zip(bias) {
-                    *x += bias;
-                }
-            }
-        }
+    fn activate(&self, xs: &mut [f32], activation: Activation) {
         for x in xs {
             *x = activate(*x, activation);
         }
@@ -123,7 +116,7 @@ unsafe fn multiply(product: &Product<'_>, panels: Range<usize>) {
                 }
             }
             // SAFETY: the caller's.
-            let out = unsafe { product.out.row(row, product.column + column, present) };
+            let out = unsafe { product.out.row(row, column, present) };
             out.copy_from_slice(&sums[..present]);
         }
     }

@@ -66,6 +66,18 @@ pub(in crate::kernels) trait Vector:
         to.copy_from_slice(&lanes[..to.len()]);
     }
 
+    /// The values of `from`, which holds at most [`LANES`](Self::LANES); the rest is 0.
+    #[inline(always)]
+    fn load_some(isa: Self::Isa, from: &[f32]) -> Self {
+        if from.len() == Self::LANES { Self::load(isa, from) } else { Self::load_part(from, Self::splat(isa, 0.0)) }
+    }
+
+    /// Writes the first lanes to `to`, which holds at most [`LANES`](Self::LANES).
+    #[inline(always)]
+    fn store_some(self, to: &mut [f32]) {
+        if to.len() == Self::LANES { self.store(to) } else { self.store_part(to) }
+    }
+
     /// `self * factor + addend`, rounded once.
     fn mul_add(self, factor: Self, addend: Self) -> Self;
 

@@ -60,13 +60,13 @@ macro_rules! operators {
 macro_rules! entry_points {
     ($isa:ident, $vector:ident, $features:literal, panels of $vectors:literal, bfloat16 if $bfloat16:expr) => {
         impl $crate::kernels::arch::Kernels for $isa {
-            fn activate(&self, xs: &mut [f32], bias: Option<&[f32]>, activation: Activation) {
+            fn activate(&self, xs: &mut [f32], activation: Activation) {
                 #[target_feature(enable = $features)]
-                fn run(isa: $isa, xs: &mut [f32], bias: Option<&[f32]>, activation: Activation) {
-                    activation::activate::<$vector>(isa, xs, bias, activation);
+                fn run(isa: $isa, xs: &mut [f32], activation: Activation) {
+                    activation::activate::<$vector>(isa, xs, activation);
                 }
                 // SAFETY: a token exists only where its features were detected.
-                unsafe { run(*self, xs, bias, activation) }
+                unsafe { run(*self, xs, activation) }
             }
 
             fn layer_norm(&self, xs: &mut [f32], norm: Norm<'_>) {
