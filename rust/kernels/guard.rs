@@ -62,11 +62,11 @@ mod tests {
     fn rows_stay_inside_of_their_memory() {
         for kernels in every() {
             for length in LENGTHS.into_iter().skip(1) {
-                let [weight, bias, residual] = [1, 1, 2].map(|rows| Guarded::new(&numbers(rows * length)));
+                let [weight, bias, update] = [1, 1, 2].map(|rows| Guarded::new(&numbers(rows * length)));
                 let norm = Norm { weight: weight.numbers(), bias: bias.numbers(), eps: 1e-6 };
                 let mut xs = Guarded::new(&numbers(2 * length));
                 kernels.layer_norm(xs.numbers_mut(), norm);
-                kernels.add_layer_norm(xs.numbers_mut(), bias.numbers(), residual.numbers(), norm);
+                kernels.add_layer_norm(xs.numbers_mut(), update.numbers(), bias.numbers(), norm);
                 kernels.softmax(xs.numbers_mut(), length, 0.5);
                 kernels.exponentials(xs.numbers_mut(), 0.5);
                 for activation in [Activation::Gelu, Activation::Tanh, Activation::Mish, Activation::Linear] {

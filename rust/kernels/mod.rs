@@ -55,24 +55,24 @@ pub fn layer_norm(xs: &mut [f32], norm: Norm<'_>) {
     share(xs, norm.width(), |_, rows| kernels.layer_norm(rows, norm));
 }
 
-/// `norm(x + bias + residual)`: what ends a block whose last linear layer has `bias`.
+/// `norm(update + bias + x)` in place of `x`: what ends a block that gives `update`, and whose last linear layer has `bias`.
 ///
 /// # Panics
-/// Unless `xs` is whole rows, `residual` as long as `xs`, and weight and both biases are of one length.
+/// Unless `xs` is whole rows, `update` as long as `xs`, and weight and both biases are of one length.
 ///
 /// ```
 /// use candlewick::kernels::{Norm, add_layer_norm};
 ///
 /// let mut xs = [0.0, 1.0];
-/// add_layer_norm(&mut xs, &[2.0, 2.0], &[1.0, 4.0], Norm { weight: &[1.0, 1.0], bias: &[0.0, 0.0], eps: 0.0 });
+/// add_layer_norm(&mut xs, &[1.0, 4.0], &[2.0, 2.0], Norm { weight: &[1.0, 1.0], bias: &[0.0, 0.0], eps: 0.0 });
 /// assert_eq!(xs, [-1.0, 1.0]);
 /// ```
-pub fn add_layer_norm(xs: &mut [f32], bias: &[f32], residual: &[f32], norm: Norm<'_>) {
+pub fn add_layer_norm(xs: &mut [f32], update: &[f32], bias: &[f32], norm: Norm<'_>) {
     let kernels = isa::current().1;
     check_norm("add_layer_norm", xs, norm);
     assert_eq!(bias.len(), norm.width(), "add_layer_norm: the bias and the norm differ in length");
-    assert_eq!(residual.len(), xs.len(), "add_layer_norm: the residual and xs differ in length");
-    share(xs, norm.width(), |start, rows| kernels.add_layer_norm(rows, bias, &residual[start..][..rows.len()], norm));
+    assert_eq!(update.len(), xs.len(), "add_layer_norm: the update and xs differ in length");
+    share(xs, norm.width(), |start, rows| kernels.add_layer_norm(rows, &update[start..][..rows.len()], bias, norm));
 }
 
 /// `softmax(scale * x)` over every row of `cols`. A row of nothing but -inf, or with NaN or inf in it, becomes NaN, as
@@ -145,9 +145,9 @@ mod tests {
     fn results(xs: &[f32]) -> Vec<Vec<u32>> {
         let [weight, bias] = [1.5, -0.25].map(|by| numbers(96).into_iter().map(|x| x * by).collect::<Vec<_>>());
         let norm = Norm { weight: &weight, bias: &bias, eps: 1e-12 };
-        let residual: Vec<_> = xs.iter().map(|x| 1.0 - x * x).collect();
+        let update: Vec<_> = xs.iter().map(|x| 1.0 - x * x).collect();
         let functions: [Function<'_>; 3] =
-            [&|xs| layer_norm(xs, norm), &|xs| add_layer_norm(xs, &bias, &residual, norm), &|xs| {
+            [&|xs| layer_norm(xs, norm), &|xs| add_layer_norm(xs, &update, &bias, norm), &|xs| {
                 softmax(xs, 96, 0.125);
             }];
         let bits = |function: Function<'_>| {
@@ -198,8 +198,8 @@ mod tests {
     }
 
     #[test]
-    #[should_panic(expected = "add_layer_norm: the residual and xs differ in length")]
-    fn a_short_residual_panics() {
+    #[should_panic(expected = "add_layer_norm: the update and xs differ in length")]
+    fn a_short_update_panics() {
         let norm = Norm { weight: &[1.0; 2], bias: &[0.0; 2], eps: 0.0 };
         add_layer_norm(&mut [0.0; 4], &[0.0; 2], &[0.0; 2], norm);
     }

@@ -28,26 +28,26 @@ pub(super) fn layer_norm<V: Vector>(isa: V::Isa, xs: &mut [f32], norm: Norm<'_>)
 }
 
 #[inline(always)]
-pub(super) fn add_layer_norm<V: Vector>(isa: V::Isa, xs: &mut [f32], bias: &[f32], residual: &[f32], norm: Norm<'_>) {
-    for (row, residual) in xs.chunks_exact_mut(norm.width()).zip(residual.chunks_exact(norm.width())) {
-        add::<V>(isa, row, bias, residual);
+pub(super) fn add_layer_norm<V: Vector>(isa: V::Isa, xs: &mut [f32], update: &[f32], bias: &[f32], norm: Norm<'_>) {
+    for (row, update) in xs.chunks_exact_mut(norm.width()).zip(update.chunks_exact(norm.width())) {
+        add::<V>(isa, row, update, bias);
         normalize::<V>(isa, row, norm);
     }
 }
 
-/// `row + bias + residual`, rounded twice as the reference's two additions are.
+/// `update + bias + row`, rounded twice as the reference's two additions are.
 #[inline(always)]
-fn add<V: Vector>(isa: V::Isa, row: &mut [f32], bias: &[f32], residual: &[f32]) {
+fn add<V: Vector>(isa: V::Isa, row: &mut [f32], update: &[f32], bias: &[f32]) {
     let mut xs = row.chunks_exact_mut(V::LANES);
-    let (biases, residuals) = (bias.chunks_exact(V::LANES), residual.chunks_exact(V::LANES));
-    let (bias, residual) = (biases.remainder(), residuals.remainder());
-    for ((x, bias), residual) in (&mut xs).zip(biases).zip(residuals) {
-        (V::load(isa, x) + V::load(isa, bias) + V::load(isa, residual)).store(x);
+    let (updates, biases) = (update.chunks_exact(V::LANES), bias.chunks_exact(V::LANES));
+    let (update, bias) = (updates.remainder(), biases.remainder());
+    for ((x, update), bias) in (&mut xs).zip(updates).zip(biases) {
+        (V::load(isa, update) + V::load(isa, bias) + V::load(isa, x)).store(x);
     }
     let x = xs.into_remainder();
     if !x.is_empty() {
         let zero = V::splat(isa, 0.0);
-        (V::load_part(x, zero) + V::load_part(bias, zero) + V::load_part(residual, zero)).store_part(x);
+        (V::load_part(update, zero) + V::load_part(bias, zero) + V::load_part(x, zero)).store_part(x);
     }
 }
 
@@ -118,12 +118,12 @@ mod tests {
     use crate::kernels::arch::{Kernels, twins};
 
     /// Both norms by every instruction set against the twin, each from three places in memory.
-    fn check(xs: &[f32], bias: &[f32], residual: &[f32], norm: Norm<'_>, tolerance: f32) {
+    fn check(xs: &[f32], bias: &[f32], update: &[f32], norm: Norm<'_>, tolerance: f32) {
         let (twin, others) = twins();
-        for residual in [None, Some(residual)] {
-            let run = |kernels: &dyn Kernels, xs: &mut [f32]| match residual {
+        for update in [None, Some(update)] {
+            let run = |kernels: &dyn Kernels, xs: &mut [f32]| match update {
                 None => kernels.layer_norm(xs, norm),
-                Some(residual) => kernels.add_layer_norm(xs, bias, residual, norm),
+                Some(update) => kernels.add_layer_norm(xs, update, bias, norm),
             };
             let mut expected = xs.to_vec();
             run(twin, &mut expected);
@@ -146,7 +146,7 @@ mod tests {
     proptest! {
         #[test]
         fn every_instruction_set_is_close_to_the_twin(
-            (width, xs, residual) in (1..=150_usize, 1..4_usize).prop_flat_map(|(width, rows)| {
+            (width, xs, update) in (1..=150_usize, 1..4_usize).prop_flat_map(|(width, rows)| {
                 let numbers = || prop::collection::vec(-4.0..4.0_f32, width * rows);
                 (Just(width), numbers(), numbers())
             }),
@@ -154,7 +154,7 @@ mod tests {
             biases in prop::collection::vec(-2.0..2.0_f32, 300),
         ) {
             let norm = Norm { weight: &weight[..width], bias: &biases[..width], eps: 1e-5 };
-            check(&xs, &biases[150..][..width], &residual, norm, 4e-6);
+            check(&xs, &biases[150..][..width], &update, norm, 4e-6);
         }
     }
 

@@ -22,8 +22,10 @@ impl Arena {
         let largest = || spare.iter().enumerate().max_by_key(|(_, buffer)| buffer.capacity());
         let at = smallest.or_else(largest).map(|(at, _)| at);
         let mut values = at.map(|at| spare.swap_remove(at)).unwrap_or_default();
-        values.resize(length, 0.0);
-        Buffer { values, spare: &self.spare }
+        if values.len() < length {
+            values.resize(length, 0.0);
+        }
+        Buffer { values, length, spare: &self.spare }
     }
 
     /// Bytes that it holds.
@@ -35,7 +37,9 @@ impl Arena {
 
 /// Goes back to its arena when it is dropped.
 pub(super) struct Buffer<'a> {
+    /// As long as it ever was: what grows again would be cleared again.
     values: Vec<f32>,
+    length: usize,
     spare: &'a RefCell<Vec<Vec<f32>>>,
 }
 
@@ -43,13 +47,13 @@ impl Deref for Buffer<'_> {
     type Target = [f32];
 
     fn deref(&self) -> &[f32] {
-        &self.values
+        &self.values[..self.length]
     }
 }
 
 impl DerefMut for Buffer<'_> {
     fn deref_mut(&mut self) -> &mut [f32] {
-        &mut self.values
+        &mut self.values[..self.length]
     }
 }
 

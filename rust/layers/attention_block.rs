@@ -3,10 +3,11 @@
 
 use candle_core::Tensor;
 
+use super::arena::Buffer;
 use super::context::Context;
 use super::linear::Linear;
 use super::norm::LayerNorm;
-use super::ops::map_rows;
+use super::ops::{in_place, map_rows};
 use super::pooling::first_rows;
 use super::profile::Stage;
 use crate::error::Result;
@@ -29,32 +30,41 @@ pub struct AttentionBlock {
 }
 
 impl AttentionBlock {
-    /// `[tokens, hidden]` to the rows that are `wanted`: the same or `[sequences, hidden]`.
+    /// `[tokens, hidden]` to the rows that are `wanted`: the same, in place, or `[sequences, hidden]`.
     ///
     /// # Errors
     /// [`crate::Error::Backend`] unless the tensor is contiguous f32.
-    pub fn forward(&self, xs: &Tensor, wanted: Rows, context: &Context<'_>) -> Result<Tensor> {
-        let rows = match wanted {
-            Rows::All => context.bounds.tokens(),
-            Rows::First => context.bounds.sequences(),
-        };
-        map_rows(xs, rows, self.output.outputs(), |xs, ys| {
-            let mut qkv = context.buffer(3 * xs.len()); // (tokens, 3 * hidden)
-            self.qkv.apply(xs, Activation::Linear, &mut qkv, context);
-            let mut mixed = context.buffer(ys.len()); // (rows, hidden)
-            context.stage(Stage::Attention, || {
-                kernels::attention(self.scores, &qkv, context.bounds, wanted, self.heads, &mut mixed);
-            });
-            self.output.product(&mixed, ys, context);
-            match wanted {
-                Rows::All => self.norm.apply_residual(ys, self.output.bias(), xs, context),
-                Rows::First => {
-                    let mut firsts = context.buffer(ys.len());
-                    first_rows(xs, context.bounds, &mut firsts);
-                    self.norm.apply_residual(ys, self.output.bias(), &firsts, context);
-                }
+    pub fn forward(&self, xs: Tensor, wanted: Rows, context: &Context<'_>) -> Result<Tensor> {
+        match wanted {
+            Rows::All => {
+                in_place(&xs, "attention_block", |xs| {
+                    let update = self.update(xs, context.bounds.tokens(), wanted, context);
+                    self.norm.add(xs, &update, self.output.bias(), context);
+                })?;
+                Ok(xs)
             }
-        })
+            Rows::First => {
+                let rows = context.bounds.sequences();
+                map_rows(&xs, rows, self.output.outputs(), |xs, firsts| {
+                    let update = self.update(xs, rows, wanted, context);
+                    first_rows(xs, context.bounds, firsts);
+                    self.norm.add(firsts, &update, self.output.bias(), context);
+                })
+            }
+        }
+    }
+
+    /// What is added to the rows that are wanted, but for the bias.
+    fn update<'a>(&self, xs: &[f32], rows: usize, wanted: Rows, context: &'a Context<'_>) -> Buffer<'a> {
+        let mut qkv = context.buffer(3 * xs.len()); // (tokens, 3 * hidden)
+        self.qkv.apply(xs, Activation::Linear, &mut qkv, context);
+        let mut mixed = context.buffer(rows * self.output.outputs()); // (rows, hidden)
+        context.stage(Stage::Attention, || {
+            kernels::attention(self.scores, &qkv, context.bounds, wanted, self.heads, &mut mixed);
+        });
+        let mut update = context.buffer(mixed.len());
+        self.output.product(&mixed, &mut update, context);
+        update
     }
 }
 
@@ -98,8 +108,8 @@ mod tests {
         let block = block();
         let bounds = Bounds::from_lengths([5, 1, 9]);
         let xs = tensor(7, bounds.tokens(), HIDDEN);
-        let ys = block.forward(&xs, Rows::All, &Context::new(&bounds, &|| false)).unwrap();
-        let firsts = block.forward(&xs, Rows::First, &Context::new(&bounds, &|| false)).unwrap();
+        let ys = block.forward(xs.copy().unwrap(), Rows::All, &Context::new(&bounds, &|| false)).unwrap();
+        let firsts = block.forward(xs.clone(), Rows::First, &Context::new(&bounds, &|| false)).unwrap();
         for (sequence, rows) in bounds.rows().enumerate() {
             assert_close(&firsts.narrow(0, sequence, 1).unwrap(), &ys.narrow(0, rows.start, 1).unwrap(), 0.0);
             let alone = candle_form(&block, &xs.narrow(0, rows.start, rows.len()).unwrap());

@@ -23,10 +23,10 @@ impl EncoderLayer {
     ///
     /// # Errors
     /// [`crate::Error::Interrupted`] when the batch was cancelled, [`crate::Error::Backend`] when a product fails.
-    pub fn forward(&self, xs: &Tensor, wanted: Rows, context: &Context<'_>) -> Result<Tensor> {
+    pub fn forward(&self, xs: Tensor, wanted: Rows, context: &Context<'_>) -> Result<Tensor> {
         context.check()?;
         let xs = self.attention.forward(xs, wanted, context)?;
-        self.feed_forward.forward(&xs, context)
+        self.feed_forward.forward(xs, context)
     }
 
     /// Its dense layers, in the order in which they are computed.

@@ -5,7 +5,7 @@ use candle_core::Tensor;
 use super::context::Context;
 use super::linear::Linear;
 use super::norm::LayerNorm;
-use super::ops::map_rows;
+use super::ops::in_place;
 use crate::error::Result;
 use crate::kernels::Activation;
 
@@ -23,18 +23,20 @@ pub struct FeedForward {
 }
 
 impl FeedForward {
-    /// `[rows, hidden]` to the same.
+    /// `[rows, hidden]` to the same, in place.
     ///
     /// # Errors
     /// [`crate::Error::Backend`] unless the tensor is contiguous f32.
-    pub fn forward(&self, xs: &Tensor, context: &Context<'_>) -> Result<Tensor> {
+    pub fn forward(&self, xs: Tensor, context: &Context<'_>) -> Result<Tensor> {
         let rows = xs.dims()[0];
-        map_rows(xs, rows, self.down.outputs(), |xs, ys| {
+        in_place(&xs, "feed_forward", |xs| {
             let mut inner = context.buffer(rows * self.up.outputs()); // (rows, intermediate)
             self.up.apply(xs, self.activation, &mut inner, context);
-            self.down.product(&inner, ys, context); // (rows, hidden)
-            self.norm.apply_residual(ys, self.down.bias(), xs, context);
-        })
+            let mut update = context.buffer(xs.len()); // (rows, hidden)
+            self.down.product(&inner, &mut update, context);
+            self.norm.add(xs, &update, self.down.bias(), context);
+        })?;
+        Ok(xs)
     }
 }
 
@@ -57,7 +59,7 @@ mod tests {
         };
         let bounds = Bounds::from_lengths([6, 2]);
         let xs = tensor(9, bounds.tokens(), hidden);
-        let ys = block.forward(&xs, &Context::new(&bounds, &|| false)).unwrap();
+        let ys = block.forward(xs.copy().unwrap(), &Context::new(&bounds, &|| false)).unwrap();
         let inner = block.up.candle_form().forward(&xs).unwrap().gelu_erf().unwrap();
         let sum = (block.down.candle_form().forward(&inner).unwrap() + &xs).unwrap();
         assert_close(&ys, &block.norm.candle_form().forward(&sum).unwrap(), 1e-5);

@@ -37,9 +37,9 @@ impl LayerNorm {
         in_place(xs, "layer_norm", |xs| kernels::layer_norm(xs, self.kernel()))
     }
 
-    /// `LN(xs + bias + residual)` in place: what ends every post-norm block.
-    pub(super) fn apply_residual(&self, xs: &mut [f32], bias: &[f32], residual: &[f32], context: &Context<'_>) {
-        context.stage(Stage::Norms, || kernels::add_layer_norm(xs, bias, residual, self.kernel()));
+    /// `LN(update + bias + xs)` in place of `xs`: what ends every post-norm block.
+    pub(super) fn add(&self, xs: &mut [f32], update: &[f32], bias: &[f32], context: &Context<'_>) {
+        context.stage(Stage::Norms, || kernels::add_layer_norm(xs, update, bias, self.kernel()));
     }
 
     #[cfg(test)]

@@ -32,7 +32,7 @@ impl Encoder {
         let mut xs = self.embeddings.forward(batch, context)?;
         for (index, layer) in self.layers.iter().enumerate() {
             let last = index + 1 == self.layers.len();
-            xs = layer.forward(&xs, if last { wanted } else { Rows::All }, context)?;
+            xs = layer.forward(xs, if last { wanted } else { Rows::All }, context)?;
         }
         Ok(xs)
     }
@@ -81,7 +81,7 @@ pub(super) fn examine(
             [Dtype::Float32, Dtype::Int8].map(|dtype| layer(checkpoint, shape, &Dtypes::all(dtype), index));
         let (exact, narrow) = (exact?, narrow?);
         let last = index + 1 == shape.layers;
-        xs = exact.forward(&xs, if last { wanted } else { Rows::All }, &context)?;
+        xs = exact.forward(xs, if last { wanted } else { Rows::All }, &context)?;
         for ((exact, narrow), input) in exact.linears().into_iter().zip(narrow.linears()).zip(&*inputs.borrow()) {
             moved.push((exact.name().to_owned(), exact.difference(narrow, input)));
         }

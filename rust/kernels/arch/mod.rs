@@ -27,8 +27,8 @@ pub(super) trait Kernels: Sync {
     /// `norm(x)`, rows of the norm's width.
     fn layer_norm(&self, xs: &mut [f32], norm: Norm<'_>);
 
-    /// `norm(x + bias + residual)`, rows of the norm's width.
-    fn add_layer_norm(&self, xs: &mut [f32], bias: &[f32], residual: &[f32], norm: Norm<'_>);
+    /// `norm(update + bias + x)` in place of `x`, rows of the norm's width.
+    fn add_layer_norm(&self, xs: &mut [f32], update: &[f32], bias: &[f32], norm: Norm<'_>);
 
     /// `softmax(scale * x)`, rows of `cols`.
     fn softmax(&self, xs: &mut [f32], cols: usize, scale: f32);

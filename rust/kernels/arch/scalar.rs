@@ -56,10 +56,10 @@ impl Kernels for Scalar {
         }
     }
 
-    fn add_layer_norm(&self, xs: &mut [f32], bias: &[f32], residual: &[f32], norm: Norm<'_>) {
-        for (row, residual) in xs.chunks_exact_mut(bias.len()).zip(residual.chunks_exact(bias.len())) {
-            for ((x, bias), residual) in row.iter_mut().zip(bias).zip(residual) {
-                *x = *x + bias + residual;
+    fn add_layer_norm(&self, xs: &mut [f32], update: &[f32], bias: &[f32], norm: Norm<'_>) {
+        for (row, update) in xs.chunks_exact_mut(bias.len()).zip(update.chunks_exact(bias.len())) {
+            for ((x, update), bias) in row.iter_mut().zip(update).zip(bias) {
+                *x += update + bias;
             }
         }
         self.layer_norm(xs, norm);

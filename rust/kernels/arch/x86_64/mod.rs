@@ -78,13 +78,13 @@ macro_rules! entry_points {
                 unsafe { run(*self, xs, norm) }
             }
 
-            fn add_layer_norm(&self, xs: &mut [f32], bias: &[f32], residual: &[f32], norm: Norm<'_>) {
+            fn add_layer_norm(&self, xs: &mut [f32], update: &[f32], bias: &[f32], norm: Norm<'_>) {
                 #[target_feature(enable = $features)]
-                fn run(isa: $isa, xs: &mut [f32], bias: &[f32], residual: &[f32], norm: Norm<'_>) {
-                    norm::add_layer_norm::<$vector>(isa, xs, bias, residual, norm);
+                fn run(isa: $isa, xs: &mut [f32], update: &[f32], bias: &[f32], norm: Norm<'_>) {
+                    norm::add_layer_norm::<$vector>(isa, xs, update, bias, norm);
                 }
                 // SAFETY: a token exists only where its features were detected.
-                unsafe { run(*self, xs, bias, residual, norm) }
+                unsafe { run(*self, xs, update, bias, norm) }
             }
 
             fn softmax(&self, xs: &mut [f32], cols: usize, scale: f32) {
