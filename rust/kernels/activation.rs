@@ -73,23 +73,29 @@ impl Activation {
     }
 }
 
+/// An expression with the type of an activation's function in it.
+macro_rules! with {
+    ($activation:expr, $function:ident => $value:expr) => {
+        $crate::kernels::activation::with!(
+            $activation, $function => $value;
+            Gelu, GeluTanh, QuickGelu, Gelu10, Relu, Relu6, Relu2, Silu, Tanh, Sigmoid, Mish, Linear
+        )
+    };
+    ($activation:expr, $function:ident => $value:expr; $($name:ident),*) => {
+        match $activation {$(
+            $crate::kernels::Activation::$name => {
+                type $function = $crate::kernels::activation::$name;
+                $value
+            }
+        )*}
+    };
+}
+pub(super) use with;
+
 /// `activation(x)` in place.
 #[inline(always)]
 pub(super) fn activate<V: Vector>(isa: V::Isa, xs: &mut [f32], activation: Activation) {
-    match activation {
-        Activation::Gelu => each::<V, Gelu>(isa, xs),
-        Activation::GeluTanh => each::<V, GeluTanh>(isa, xs),
-        Activation::QuickGelu => each::<V, QuickGelu>(isa, xs),
-        Activation::Gelu10 => each::<V, Gelu10>(isa, xs),
-        Activation::Relu => each::<V, Relu>(isa, xs),
-        Activation::Relu6 => each::<V, Relu6>(isa, xs),
-        Activation::Relu2 => each::<V, Relu2>(isa, xs),
-        Activation::Silu => each::<V, Silu>(isa, xs),
-        Activation::Tanh => each::<V, Tanh>(isa, xs),
-        Activation::Sigmoid => each::<V, Sigmoid>(isa, xs),
-        Activation::Mish => each::<V, Mish>(isa, xs),
-        Activation::Linear => {}
-    }
+    with!(activation, F => each::<V, F>(isa, xs));
 }
 
 #[inline(always)]
@@ -100,13 +106,13 @@ fn each<V: Vector, F: Function>(isa: V::Isa, xs: &mut [f32]) {
 }
 
 /// A function of lanes: a type, as a closure may not end up inlined, and then could not use the instructions.
-trait Function {
+pub(super) trait Function {
     fn of<V: Vector>(x: V) -> V;
 }
 
 macro_rules! functions {
     ($($name:ident($x:ident) = $value:expr;)*) => {$(
-        struct $name;
+        pub(super) struct $name;
 
         impl Function for $name {
             #[inline(always)]
@@ -133,6 +139,7 @@ functions! {
     Tanh(x) = math::tanh(x);
     Sigmoid(x) = math::sigmoid(x);
     Mish(x) = mish(x);
+    Linear(x) = x;
 }
 
 const SQRT_2_BY_PI: f32 = 0.797_884_6;

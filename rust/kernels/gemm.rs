@@ -15,9 +15,10 @@
 use std::marker::PhantomData;
 use std::ops::Range;
 
+use super::Activation;
 use super::arch::Vector;
+use super::epilogue::Tile;
 use super::micro::Micro;
-use super::{Activation, activation};
 use crate::types::Dtype;
 
 /// Cells of `k` that are worked off at a time: with [`ROW_BYTES`] it keeps a panel's part (256 KiB with 64 outputs) and
@@ -154,15 +155,16 @@ pub(super) unsafe fn multiply<M: Micro, const VECTORS: usize>(
             for panel in panels.clone() {
                 for tile in 0..tiles {
                     let rows = top + tile * rows / tiles..top + (tile + 1) * rows / tiles;
-                    let place = Place { panel, first: rows.start, k: k.clone(), starts, ends };
+                    let place = Place { panel, first: rows.start, k: k.clone(), starts };
                     let ahead = ahead(product, panel, tile, &k);
                     // Sums of a whole panel that nothing follows go to their place at once.
                     let at_once = plain && (panel + 1) * width <= outputs;
                     let into = if at_once { product.out.from(rows.start, panel * width) } else { scratch };
+                    let tile = Tile { panel, first: rows.start, rows: rows.len(), sums: scratch };
                     // SAFETY: the caller's; the scratch memory is ours alone.
                     unsafe {
                         if !starts {
-                            resume(product, &place, rows.len(), scratch);
+                            tile.resume(product);
                         }
                         match rows.len() {
                             1 => accumulate::<M, 1, VECTORS>(isa, product, &place, ahead, scratch, into),
@@ -172,8 +174,13 @@ pub(super) unsafe fn multiply<M: Micro, const VECTORS: usize>(
                             5 => accumulate::<M, 5, VECTORS>(isa, product, &place, ahead, scratch, into),
                             _ => accumulate::<M, ROWS, VECTORS>(isa, product, &place, ahead, scratch, into),
                         }
-                        if !at_once {
-                            finish::<M::Lanes>(isa, product, &place, rows.len(), scratch);
+                        if at_once {
+                            continue;
+                        }
+                        match (ends, integers.is_some()) {
+                            (false, _) => tile.suspend(product),
+                            (true, false) => tile.finish::<M::Lanes, false>(isa, product),
+                            (true, true) => tile.finish::<M::Lanes, true>(isa, product),
                         }
                     }
                 }
@@ -201,23 +208,6 @@ struct Place {
     k: Range<usize>,
     /// Whether `k` is the first part: nothing is there to go on with.
     starts: bool,
-    /// Whether `k` is the last part: bias and activation follow.
-    ends: bool,
-}
-
-/// Brings what a tile has so far from its place.
-///
-/// # Safety
-/// - That of [`multiply`], and nobody else uses `scratch`.
-#[allow(unsafe_code)]
-#[inline(always)]
-unsafe fn resume(product: &Product<'_>, place: &Place, rows: usize, scratch: Out<'_>) {
-    let Panels { outputs, width, .. } = product.weights;
-    let (column, present) = (place.panel * width, width.min(outputs - place.panel * width));
-    for row in 0..rows {
-        // SAFETY: the caller's; the slices are gone before the next ones are made.
-        unsafe { scratch.row(row, 0, present).copy_from_slice(product.out.row(place.first + row, column, present)) };
-    }
 }
 
 /// The sums of a tile of `COUNT` rows, on top of those in `scratch` unless it starts. Loops and no closures: a closure that
@@ -284,44 +274,6 @@ unsafe fn accumulate<M: Micro, const COUNT: usize, const VECTORS: usize>(
         let row = unsafe { into.row(row, 0, width) };
         for (sum, lanes) in sums.iter().zip(row.chunks_exact_mut(lanes)) {
             sum.store(lanes);
-        }
-    }
-}
-
-/// Brings the sums of a tile to their place: as they are while `k` goes on; at its end integers are scaled, then come
-/// bias and activation. From memory, as loops over the accumulators have to be short enough to be unrolled: else they are
-/// on the stack, and every step of `k` writes them.
-///
-/// # Safety
-/// - That of [`multiply`], and nobody else uses `scratch`.
-#[allow(unsafe_code)]
-#[inline(always)]
-unsafe fn finish<V: Vector>(isa: V::Isa, product: &Product<'_>, place: &Place, rows: usize, scratch: Out<'_>) {
-    let Panels { outputs, width, integers, .. } = product.weights;
-    let columns = place.panel * width..outputs.min((place.panel + 1) * width);
-    let bias = product.bias.map(|(bias, _)| &bias[columns.clone()]);
-    for row in 0..rows {
-        // SAFETY: the caller's; the slices are gone before the next ones are made.
-        let (sums, out) =
-            unsafe { (scratch.row(row, 0, width), product.out.row(place.first + row, columns.start, columns.len())) };
-        if !place.ends {
-            out.copy_from_slice(&sums[..out.len()]);
-            continue;
-        }
-        let factors =
-            integers.map(|(_, factors)| (V::splat(isa, product.factors[place.first + row]), &factors[columns.clone()]));
-        for (first, out) in (0..).step_by(V::LANES).zip(out.chunks_mut(V::LANES)) {
-            let mut ys = V::load(isa, &sums[first..first + V::LANES]);
-            if let Some((of_row, factors)) = factors {
-                ys = ys.to_floats() * (of_row * V::load_some(isa, &factors[first..][..out.len()]));
-            }
-            if let Some(bias) = bias {
-                ys = ys + V::load_some(isa, &bias[first..][..out.len()]);
-            }
-            ys.store_some(out);
-        }
-        if let Some((_, function)) = product.bias {
-            activation::activate::<V>(isa, out, function);
         }
     }
 }

@@ -12,6 +12,7 @@ mod activation;
 mod arch;
 mod attention;
 mod bf16;
+mod epilogue;
 mod gemm;
 #[cfg(all(test, unix))]
 mod guard;
@@ -105,7 +106,7 @@ fn whole_rows(name: &str, xs: &[f32], width: usize) {
 /// The least number of elements that is worth a thread: some 10 us of norm, softmax or GELU with AVX-512. Sharing costs
 /// 2 to 4 us if the other threads are awake and 60 if they sleep; with two threads awake, 50,000 elements were the
 /// break-even, and 200,000 of GELU took 0.6 of the time (EPYC, Zen 5, 2 cores).
-const GRAIN: usize = 64 * 1024;
+const GRAIN: usize = 8 * 1024;
 
 /// How many threads so many elements are worth, of those there are.
 fn parts(elements: usize) -> usize {
