@@ -7,7 +7,7 @@
 use super::Activation;
 use super::activation::{self, Function};
 use super::arch::Vector;
-use super::gemm::{Out, Panels, Product, WIDEST};
+use super::gemm::{Out, Panels, Product};
 
 /// Sums of some rows and one panel.
 #[derive(Clone, Copy)]
@@ -91,11 +91,7 @@ impl<V: Vector, const INTEGERS: bool> Finish<'_, V, INTEGERS> {
         let Panels { outputs, width, integers, .. } = product.weights;
         let column = tile.panel * width;
         let of_columns = integers.map_or(&[][..], |(_, factors)| &factors[column..][..width]);
-        let mut bias = [0.0; WIDEST];
-        if let Some((biases, _)) = product.bias {
-            let present = width.min(outputs - column);
-            bias[..present].copy_from_slice(&biases[column..][..present]);
-        }
+        let bias = product.bias.map(|(bias, _)| &bias[column..outputs.min(column + width)]);
         for row in 0..tile.rows {
             let of_row = V::splat(isa, if INTEGERS { product.factors[tile.first + row] } else { 1.0 });
             // SAFETY: the caller's; the slices are gone before the next ones are made.
@@ -105,7 +101,10 @@ impl<V: Vector, const INTEGERS: bool> Finish<'_, V, INTEGERS> {
                 if INTEGERS {
                     ys = ys.to_floats() * (of_row * V::load(isa, &of_columns[first..][..V::LANES]));
                 }
-                F::of(ys + V::load(isa, &bias[first..][..V::LANES])).store_some(out);
+                if let Some(bias) = bias {
+                    ys = ys + V::load_some(isa, &bias[first..][..out.len()]);
+                }
+                F::of(ys).store_some(out);
             }
         }
     }
