@@ -7,7 +7,7 @@ use std::num::NonZeroUsize;
 use std::time::Instant;
 
 use candlewick::Dtype;
-use candlewick::kernels::{Activation, Isa, Packed, Pool, Scratch, attention, linear};
+use candlewick::kernels::{Activation, Attention, Columns, Isa, Packed, Pool, Scratch, attention, linear};
 use candlewick::types::{Bounds, Rows};
 
 /// Name, inputs, outputs of the linear layers of BERT-base.
@@ -50,7 +50,8 @@ fn run(smoke: bool) {
     for (dtype, tokens) in DTYPES[..2].iter().flat_map(|&dtype| TOKENS.map(|tokens| (dtype, tokens))) {
         let bounds = Bounds::from_lengths([tokens]);
         let (qkv, mut out) = (numbers(3, tokens * 3 * HIDDEN), vec![0.0; tokens * HIDDEN]);
-        let best = best(smoke, || attention(dtype, &qkv, &bounds, Rows::All, HEADS, &mut out));
+        let scheme = Attention::plain(dtype, HEADS, HIDDEN);
+        let best = best(smoke, || attention(&scheme, Columns::thirds(&qkv, HIDDEN), &bounds, Rows::All, &mut out));
         report(&format!("{dtype} attention {tokens}"), best, 2 * tokens * tokens * HIDDEN);
     }
 }

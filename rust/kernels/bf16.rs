@@ -5,11 +5,12 @@ pub(super) fn cells(numbers: usize) -> usize {
     numbers.div_ceil(2)
 }
 
-/// Turns rows of `inputs` numbers into rows of cells, the first of two numbers in the lower half.
+/// Turns rows of `inputs` numbers, each `stride` after the one before, into rows of cells, the first of two numbers in the
+/// lower half.
 #[inline(always)]
-pub(super) fn narrow(xs: &[f32], inputs: usize, rows: &mut [u32]) {
-    for (row, out) in xs.chunks_exact(inputs).zip(rows.chunks_exact_mut(cells(inputs))) {
-        let (pairs, rest) = row.as_chunks::<2>();
+pub(super) fn narrow(xs: &[f32], inputs: usize, stride: usize, rows: &mut [u32]) {
+    for (row, out) in rows.chunks_exact_mut(cells(inputs)).enumerate() {
+        let (pairs, rest) = xs[row * stride..][..inputs].as_chunks::<2>();
         for (cell, &[low, high]) in out.iter_mut().zip(pairs) {
             *cell = round(low) | round(high) << 16;
         }
@@ -60,7 +61,7 @@ mod tests {
     #[test]
     fn an_odd_row_ends_with_a_zero() {
         let mut rows = [u32::MAX; 4];
-        narrow(&[1.0, 2.0, 3.0, -1.0, 0.5, 0.0], 3, &mut rows);
+        narrow(&[1.0, 2.0, 3.0, 9.0, -1.0, 0.5, 0.0], 3, 4, &mut rows);
         assert_eq!(rows.map(widen), [[1.0, 2.0], [3.0, 0.0], [-1.0, 0.5], [0.0, 0.0]]);
         let mut row = [0; 2];
         interleave(&[1.0, 2.0], &[3.0, 4.0], &mut row);

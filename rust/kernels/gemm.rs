@@ -312,7 +312,7 @@ mod tests {
         let (mut cells, mut factors) = (vec![0; rows * packed.panels().depth], vec![0.0; rows]);
         match dtype {
             Dtype::Float32 => cells.copy_from_slice(bytemuck::cast_slice(xs)),
-            Dtype::Bfloat16 => kernels.narrow(xs, inputs, &mut cells),
+            Dtype::Bfloat16 => kernels.narrow(xs, inputs, inputs, &mut cells),
             Dtype::Int8 => kernels.quantize(xs, inputs, &mut cells, &mut factors),
         }
         let cells = [&vec![u32::MAX; shift], &cells[..]].concat();

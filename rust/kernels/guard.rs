@@ -83,7 +83,7 @@ mod tests {
             for length in LENGTHS.into_iter().skip(1) {
                 let xs = Guarded::new(&numbers(3 * length));
                 let mut halves = Guarded::zeros(3 * Dtype::Bfloat16.cells(length));
-                kernels.narrow(xs.numbers(), length, halves.cells_mut());
+                kernels.narrow(xs.numbers(), length, length, halves.cells_mut());
                 let (mut quads, mut factors) = (Guarded::zeros(3 * Dtype::Int8.cells(length)), Guarded::zeros(3));
                 kernels.quantize(xs.numbers(), length, quads.cells_mut(), factors.numbers_mut());
                 let other = Guarded::new(&numbers(length));

@@ -100,7 +100,7 @@ impl Scratch {
             let ((xs, cells), factors) = &mut *run;
             match weights.dtype() {
                 Dtype::Int8 => weights.kernels().quantize(xs, inputs, cells, factors),
-                _ => weights.kernels().narrow(xs, inputs, cells),
+                _ => weights.kernels().narrow(xs, inputs, inputs, cells),
             }
         });
         drop(runs);

@@ -29,7 +29,7 @@ mod sync;
 mod team;
 
 pub use activation::Activation;
-pub use attention::attention;
+pub use attention::{Attention, Columns, Scores, Span, attention};
 pub use isa::{Isa, IsaError};
 pub use limits::Limits;
 pub use linear::{Scratch, linear};

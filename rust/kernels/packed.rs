@@ -68,7 +68,7 @@ impl Packed {
                 row(panel * width + at, &mut values)?;
                 match dtype {
                     Dtype::Float32 => cells.copy_from_slice(cast_slice(&values)),
-                    Dtype::Bfloat16 => kernels.narrow(&values, inputs, cells),
+                    Dtype::Bfloat16 => kernels.narrow(&values, inputs, inputs, cells),
                     Dtype::Int8 => {
                         let (factor, start) = int8::quantize_weights(&values, cells);
                         (starts[at], factors[at]) = (start as u32, factor.to_bits());

@@ -11,7 +11,7 @@ use super::ops::{in_place, map_rows};
 use super::pooling::first_rows;
 use super::profile::Stage;
 use crate::error::Result;
-use crate::kernels::{self, Activation};
+use crate::kernels::{self, Activation, Attention, Columns};
 use crate::types::{Dtype, Rows};
 
 /// Self-attention with its projections, residual and norm.
@@ -59,8 +59,10 @@ impl AttentionBlock {
         let mut qkv = context.buffer(3 * xs.len()); // (tokens, 3 * hidden)
         self.qkv.apply(xs, Activation::Linear, &mut qkv, context);
         let mut mixed = context.buffer(rows * self.output.outputs()); // (rows, hidden)
+        let hidden = self.output.outputs();
+        let scheme = Attention::plain(self.scores, self.heads, hidden);
         context.stage(Stage::Attention, || {
-            kernels::attention(self.scores, &qkv, context.bounds, wanted, self.heads, &mut mixed);
+            kernels::attention(&scheme, Columns::thirds(&qkv, hidden), context.bounds, wanted, &mut mixed);
         });
         let mut update = context.buffer(mixed.len());
         self.output.product(&mixed, &mut update, context);

@@ -41,8 +41,8 @@ pub(super) trait Kernels: Sync {
     /// `exp(scale * x - max)` of one row, in place; their sum.
     fn exponentials(&self, row: &mut [f32], scale: f32) -> f32;
 
-    /// Rows of `inputs` numbers to rows of cells of two bfloat16.
-    fn narrow(&self, xs: &[f32], inputs: usize, rows: &mut [u32]);
+    /// Rows of `inputs` numbers, each `stride` after the one before, to rows of cells of two bfloat16.
+    fn narrow(&self, xs: &[f32], inputs: usize, stride: usize, rows: &mut [u32]);
 
     /// Rows of `inputs` numbers to rows of cells of four int8, and what each row is to be multiplied with.
     fn quantize(&self, xs: &[f32], inputs: usize, rows: &mut [u32], factors: &mut [f32]);

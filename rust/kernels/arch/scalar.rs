@@ -16,8 +16,8 @@ pub(super) struct Scalar;
 const PANEL: usize = 16;
 
 impl Kernels for Scalar {
-    fn narrow(&self, xs: &[f32], inputs: usize, rows: &mut [u32]) {
-        bf16::narrow(xs, inputs, rows);
+    fn narrow(&self, xs: &[f32], inputs: usize, stride: usize, rows: &mut [u32]) {
+        bf16::narrow(xs, inputs, stride, rows);
     }
 
     fn quantize(&self, xs: &[f32], inputs: usize, rows: &mut [u32], factors: &mut [f32]) {

@@ -109,13 +109,13 @@ macro_rules! entry_points {
                 ($bfloat16)(self)
             }
 
-            fn narrow(&self, xs: &[f32], inputs: usize, rows: &mut [u32]) {
+            fn narrow(&self, xs: &[f32], inputs: usize, stride: usize, rows: &mut [u32]) {
                 #[target_feature(enable = $features)]
-                fn run(xs: &[f32], inputs: usize, rows: &mut [u32]) {
-                    bf16::narrow(xs, inputs, rows);
+                fn run(xs: &[f32], inputs: usize, stride: usize, rows: &mut [u32]) {
+                    bf16::narrow(xs, inputs, stride, rows);
                 }
                 // SAFETY: a token exists only where its features were detected.
-                unsafe { run(xs, inputs, rows) }
+                unsafe { run(xs, inputs, stride, rows) }
             }
 
             fn quantize(&self, xs: &[f32], inputs: usize, rows: &mut [u32], factors: &mut [f32]) {

@@ -1,0 +1,196 @@
+//! One head of one sequence.
+#![allow(unsafe_code, reason = "threads share the output by heads")]
+
+use std::ops::Range;
+
+use super::relative::Terms;
+use super::{Attention, Columns, Scores, Span};
+use crate::kernels::arch::Kernels;
+use crate::kernels::gemm::{Out, Panels, Product};
+use crate::types::Dtype;
+
+/// f32 of scores that exist at a time, unless a single row has more.
+const BLOCK: usize = 32 * 1024;
+/// Queries of a block that sees a window only: more would compute scores that no query sees.
+const NEIGHBOURS: usize = 64;
+
+#[derive(Default)]
+pub(super) struct Scratch {
+    /// Packed.
+    keys: Vec<u32>,
+    /// Packed.
+    values: Vec<u32>,
+    /// Rows of queries, keys or exponentials, as bfloat16.
+    narrow: Vec<u32>,
+    scores: Vec<f32>,
+    /// Of each row of the block the inverse of its sum.
+    factors: Vec<f32>,
+    terms: Terms,
+}
+
+pub(super) struct Head<'a> {
+    pub kernels: &'static dyn Kernels,
+    pub scheme: &'a Attention<'a>,
+    /// Queries, keys and values.
+    pub inputs: [Columns<'a>; 3],
+    /// Which head.
+    pub index: usize,
+    /// Its columns.
+    pub width: usize,
+    /// Rows of the sequence.
+    pub rows: Range<usize>,
+}
+
+impl Head<'_> {
+    /// Mixes the values for the first `queries` rows.
+    pub(super) fn attend(&self, scratch: &mut Scratch, queries: usize, out: Out<'_>) {
+        let (length, panel, [_, keys_of, _]) = (self.rows.len(), self.kernels.panel_width(), self.inputs);
+        let Scratch { keys, values, narrow, scores, factors, terms } = scratch;
+        self.pack(keys_of, self.rows.clone(), narrow, keys);
+        self.pack_values(values);
+        terms.prepare(self, narrow);
+        let block = match self.scheme.span {
+            Span::Window(width) => NEIGHBOURS.min(BLOCK / length.min(2 * width + NEIGHBOURS)),
+            Span::Full | Span::Causal => BLOCK / length,
+        };
+        let block = block.clamp(1, queries);
+        for first in (0..queries).step_by(block) {
+            let block = first..queries.min(first + block);
+            let mut seen = self.scheme.span.of(block.clone(), length);
+            seen.start -= seen.start % panel; // whole panels are left out, and whole pairs of values
+            let (rows, columns) = (block.len(), seen.len());
+            if scores.len() < rows * columns {
+                scores.resize(rows * columns, 0.0);
+            }
+            let scores = &mut scores[..rows * columns];
+            let queries = self.cells(self.inputs[0], self.rows.start + first..self.rows.start + block.end, narrow);
+            self.product(rows, queries, keys, seen.clone(), Out::new(scores, columns));
+            terms.add(self, queries, block.clone(), &seen, scores);
+            factors.clear();
+            for (query, row) in block.clone().zip(scores.chunks_exact_mut(columns)) {
+                factors.push(1.0 / self.exponentials(query, &seen, row));
+            }
+            self.mix(scores, &seen, values, narrow, out.from(first, 0));
+            for (row, factor) in factors.iter().enumerate() {
+                // SAFETY: no other task has this head of these rows; the slice is gone before the next one is made.
+                let mixed = unsafe { out.row(first + row, 0, self.width) };
+                for mixed in mixed {
+                    *mixed *= factor;
+                }
+            }
+        }
+    }
+
+    /// Scores of one query to exponentials, 0 where it does not see, and their sum.
+    fn exponentials(&self, query: usize, seen: &Range<usize>, row: &mut [f32]) -> f32 {
+        let own = self.scheme.span.of(query..query + 1, self.rows.len());
+        let own = own.start - seen.start..own.end - seen.start;
+        row[..own.start].fill(0.0);
+        row[own.end..].fill(0.0);
+        // A table is added after scaling.
+        let scale = if matches!(self.scheme.scores, Scores::Table(_)) { 1.0 } else { self.scheme.scale };
+        self.kernels.exponentials(&mut row[own], scale)
+    }
+
+    /// Rows of packed values, as `shares [rows, seen]` say, not yet divided by the sum of these.
+    fn mix(&self, shares: &[f32], seen: &Range<usize>, values: &[u32], narrow: &mut Vec<u32>, out: Out<'_>) {
+        let (dtype, panel) = (self.scheme.dtype, self.kernels.panel_width());
+        let (rows, depth) = (shares.len() / seen.len(), dtype.cells(seen.len()));
+        let (cells, stride): (&[u32], _) = if dtype == Dtype::Float32 {
+            (bytemuck::cast_slice(shares), seen.len())
+        } else {
+            let narrow = grown(narrow, rows * depth);
+            self.kernels.narrow(shares, seen.len(), seen.len(), narrow);
+            (narrow, depth)
+        };
+        let (whole, start) = (dtype.cells(self.rows.len()), dtype.cells(seen.start));
+        for (group, values) in values.chunks_exact(panel * whole).take(self.width.div_ceil(panel)).enumerate() {
+            let outputs = panel.min(self.width - group * panel);
+            let cells_of = &values[start * panel..];
+            let weights = Panels { cells: cells_of, outputs, depth, width: panel, dtype, integers: None };
+            let out = out.from(0, group * panel);
+            let product = Product { rows, cells, stride, factors: &[], weights, next: 1, bias: None, out };
+            // SAFETY: no other task has this head of these rows.
+            unsafe { self.kernels.multiply(&product, 0..1) };
+        }
+    }
+
+    /// Products of rows with packed ones, those of `columns`.
+    pub(super) fn product(
+        &self,
+        rows: usize,
+        (cells, stride): (&[u32], usize),
+        packed: &[u32],
+        columns: Range<usize>,
+        out: Out<'_>,
+    ) {
+        let (dtype, panel) = (self.scheme.dtype, self.kernels.panel_width());
+        let depth = dtype.cells(self.width);
+        let packed = &packed[columns.start / panel * panel * depth..];
+        let weights = Panels { cells: packed, outputs: columns.len(), depth, width: panel, dtype, integers: None };
+        let product = Product { rows, cells, stride, factors: &[], weights, next: 1, bias: None, out };
+        // SAFETY: what is written is the caller's alone.
+        unsafe { self.kernels.multiply(&product, 0..weights.count()) };
+    }
+
+    /// This head's part of some rows as cells, and how far apart they are: in float32 those that are there.
+    pub(super) fn cells<'b>(
+        &self,
+        rows_of: Columns<'b>,
+        rows: Range<usize>,
+        narrow: &'b mut Vec<u32>,
+    ) -> (&'b [u32], usize) {
+        let values = rows_of.from(rows.start, self.index * self.width);
+        if self.scheme.dtype == Dtype::Float32 {
+            return (bytemuck::cast_slice(values), rows_of.stride);
+        }
+        let depth = self.scheme.dtype.cells(self.width);
+        let cells = grown(narrow, rows.len() * depth);
+        self.kernels.narrow(values, self.width, rows_of.stride, cells);
+        (cells, depth)
+    }
+
+    /// Rows as outputs of a product: each is a column of a panel.
+    pub(super) fn pack(&self, rows_of: Columns<'_>, rows: Range<usize>, narrow: &mut Vec<u32>, packed: &mut Vec<u32>) {
+        let (count, panel) = (rows.len(), self.kernels.panel_width());
+        let depth = self.scheme.dtype.cells(self.width);
+        let packed = grown(packed, count.next_multiple_of(panel) * depth);
+        for (first, packed) in (0..count).step_by(panel).zip(packed.chunks_exact_mut(panel * depth)) {
+            let group = rows.start + first..rows.start + count.min(first + panel);
+            let (cells, stride) = self.cells(rows_of, group.clone(), narrow);
+            for (key, row) in cells.chunks(stride).take(group.len()).enumerate() {
+                for (packed, &cell) in packed.chunks_exact_mut(panel).zip(&row[..depth]) {
+                    packed[key] = cell;
+                }
+            }
+        }
+    }
+
+    /// Columns of the values are the outputs of their product: each row is a row of the panels, or half of one.
+    fn pack_values(&self, packed: &mut Vec<u32>) {
+        let (length, panel, dtype) = (self.rows.len(), self.kernels.panel_width(), self.scheme.dtype);
+        let depth = dtype.cells(length);
+        let packed = grown(packed, self.width.next_multiple_of(panel) * depth);
+        let value = |row: usize| &self.inputs[2].from(self.rows.start + row, self.index * self.width)[..self.width];
+        let nothing = vec![0.0; self.width];
+        for (group, packed) in packed.chunks_exact_mut(panel * depth).enumerate() {
+            let columns = group * panel..self.width.min((group + 1) * panel);
+            for (at, packed) in packed.chunks_exact_mut(panel).enumerate() {
+                if dtype == Dtype::Float32 {
+                    packed[..columns.len()].copy_from_slice(bytemuck::cast_slice(&value(at)[columns.clone()]));
+                } else {
+                    let high = if 2 * at + 1 < length { value(2 * at + 1) } else { &nothing };
+                    self.kernels.interleave(&value(2 * at)[columns.clone()], &high[columns.clone()], packed);
+                }
+            }
+        }
+    }
+}
+
+/// The first cells of a buffer, which hold anything: what stands behind the last output of a panel is never looked at.
+fn grown(buffer: &mut Vec<u32>, length: usize) -> &mut [u32] {
+    if buffer.len() < length {
+        buffer.resize(length, 0);
+    }
+    &mut buffer[..length]
+}

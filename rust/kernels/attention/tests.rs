@@ -1,0 +1,155 @@
+//! Every instruction set, type of numbers, kind of scores and span against the definition in f64.
+
+use super::*;
+use crate::kernels::arch::every;
+
+pub(in crate::kernels) fn numbers(count: usize) -> Vec<f32> {
+    (0..count).map(|at| (at * 7_919 % 10_007) as f32 / 2_500.0 - 2.0).collect()
+}
+
+fn sees(span: Span, query: usize, key: usize) -> bool {
+    match span {
+        Span::Full => true,
+        Span::Causal => key <= query,
+        Span::Window(width) => query.abs_diff(key) <= width,
+    }
+}
+
+/// One sequence by the definition.
+fn definition(scheme: &Attention<'_>, qkv: &[f32], hidden: usize) -> Vec<f64> {
+    let (length, width) = (qkv.len() / (3 * hidden), hidden / scheme.heads);
+    let at = |which: usize, row: usize, column: usize| f64::from(qkv[row * 3 * hidden + which * hidden + column]);
+    let mut out = vec![0.0; length * hidden];
+    for (query, head) in (0..length).flat_map(|row| (0..scheme.heads).map(move |head| (row, head))) {
+        let columns = head * width..(head + 1) * width;
+        let score = |key: usize| {
+            let plain: f64 = columns.clone().map(|column| at(0, query, column) * at(1, key, column)).sum();
+            let scale = f64::from(scheme.scale);
+            let place = |distances: usize| distances / 2 + key - query;
+            match scheme.scores {
+                Scores::Plain => scale * plain,
+                Scores::Table(table) => {
+                    let table = &table[head * table.len() / scheme.heads..][..table.len() / scheme.heads];
+                    scale * plain + f64::from(table[place(table.len())])
+                }
+                Scores::Relative { keys, queries, index } => {
+                    let row = index[place(index.len())] as usize;
+                    let term = |of: Option<Columns<'_>>, which: usize, at_row: usize| {
+                        let with = |of: Columns<'_>, column: usize| f64::from(of.from(row, 0)[column]);
+                        of.map_or(0.0, |of| columns.clone().map(|c| with(of, c) * at(which, at_row, c)).sum())
+                    };
+                    scale * (plain + term(keys, 0, query) + term(queries, 1, key))
+                }
+            }
+        };
+        let shares: Vec<f64> =
+            (0..length).map(|key| if sees(scheme.span, query, key) { score(key).exp() } else { 0.0 }).collect();
+        let sum: f64 = shares.iter().sum();
+        for column in columns {
+            out[query * hidden + column] = (0..length).map(|key| shares[key] / sum * at(2, key, column)).sum();
+        }
+    }
+    out
+}
+
+/// All sequences together are the definition, and have the bits of each alone and of first rows alone.
+fn check(kernels: &'static dyn Kernels, scheme: &Attention<'_>, lengths: &[usize], hidden: usize, close: f64) {
+    let bounds = Bounds::from_lengths(lengths.iter().copied());
+    let qkv = numbers(bounds.tokens() * 3 * hidden);
+    let attend = |qkv: &[f32], bounds: &Bounds, wanted, rows: usize| {
+        let mut out = vec![f32::NAN; rows * hidden];
+        attend_all(kernels, scheme, Columns::thirds(qkv, hidden), bounds, wanted, &mut out);
+        out
+    };
+    let out = attend(&qkv, &bounds, Rows::All, bounds.tokens());
+    let firsts = attend(&qkv, &bounds, Rows::First, bounds.sequences());
+    for (first, rows) in firsts.chunks(hidden).zip(bounds.rows()).filter(|(_, rows)| !rows.is_empty()) {
+        assert_eq!(first, &out[rows.start * hidden..][..hidden], "{scheme:?}: first rows alone have other bits");
+    }
+    for rows in bounds.rows() {
+        let qkv = &qkv[rows.start * 3 * hidden..rows.end * 3 * hidden];
+        let out = &out[rows.start * hidden..rows.end * hidden];
+        for (got, exact) in out.iter().zip(definition(scheme, qkv, hidden)) {
+            assert!((f64::from(*got) - exact).abs() < close, "{scheme:?}: {got}, not {exact}");
+        }
+        let alone = attend(qkv, &Bounds::from_lengths([rows.len()]), Rows::All, rows.len());
+        assert_eq!(alone, out, "{scheme:?}: alone has other bits");
+    }
+}
+
+const DTYPES: [(Dtype, f64); 2] = [(Dtype::Float32, 1e-5), (Dtype::Bfloat16, 0.03)];
+
+#[test]
+fn every_instruction_set_is_the_definition_and_sequences_do_not_see_each_other() {
+    let shapes: [(&[usize], usize, usize); 5] =
+        [(&[1], 1, 1), (&[3, 1, 17], 3, 24), (&[70, 2], 2, 128), (&[300], 1, 65), (&[0, 5, 0], 2, 6)];
+    for (lengths, heads, hidden) in shapes {
+        for (kernels, (dtype, close)) in every().into_iter().flat_map(|kernels| DTYPES.map(|dtype| (kernels, dtype))) {
+            check(kernels, &Attention::plain(dtype, heads, hidden), lengths, hidden, close);
+        }
+    }
+}
+
+#[test]
+fn every_kind_of_scores_and_span_is_the_definition() {
+    // 259 rows: some panels and blocks of a window end inside, and the last pair of bfloat16 is half empty.
+    let (lengths, heads, hidden, longest) = ([259, 1, 34], 2, 16, 300);
+    let distances = 2 * longest - 1;
+    let table: Vec<f32> = numbers(heads * distances);
+    let (rows, width) = (77, 3 * hidden);
+    let relative = numbers(rows * width);
+    let columns = |first| Some(Columns { values: &relative, stride: width, first });
+    let index: Vec<u32> = (0..distances as u32).map(|distance| distance.saturating_sub(250).min(76)).collect();
+    let kinds = [
+        Scores::Plain,
+        Scores::Table(&table),
+        Scores::Relative { keys: columns(0), queries: None, index: &index },
+        Scores::Relative { keys: None, queries: columns(hidden), index: &index },
+        Scores::Relative { keys: columns(2 * hidden), queries: columns(hidden), index: &index },
+    ];
+    for (kernels, (dtype, close)) in every().into_iter().flat_map(|kernels| DTYPES.map(|dtype| (kernels, dtype))) {
+        for scores in kinds {
+            for span in
+                [Span::Full, Span::Causal, Span::Window(0), Span::Window(5), Span::Window(100), Span::Window(999)]
+            {
+                let scheme = Attention { dtype, heads, scale: 0.11, scores, span };
+                check(kernels, &scheme, &lengths, hidden, close);
+            }
+        }
+    }
+}
+
+#[test]
+fn keys_may_be_of_other_rows() {
+    let (queries, others) = (numbers(3 * 4), numbers(7 * 3 * 8));
+    let [_, keys, values] = Columns::thirds(&others, 4);
+    let scheme = Attention::plain(Dtype::Float32, 2, 4);
+    let bounds = Bounds::from_lengths([1, 2]);
+    let mut out = [0.0; 12];
+    let inputs = [Columns { values: &queries, stride: 4, first: 0 }, keys, values];
+    attention(&scheme, inputs, &bounds, Rows::All, &mut out);
+    let mut together = others[..3 * 12].to_vec();
+    for (row, query) in together.chunks_mut(12).zip(queries.chunks(4)) {
+        row[..4].copy_from_slice(query);
+    }
+    let mut expected = [0.0; 12];
+    attention(&scheme, Columns::thirds(&together, 4), &bounds, Rows::All, &mut expected);
+    assert_eq!(out, expected);
+}
+
+fn panics(heads: usize, scores: Scores<'_>) {
+    let scheme = Attention { scores, ..Attention::plain(Dtype::Float32, heads, 3) };
+    attention(&scheme, Columns::thirds(&[0.0; 18], 3), &Bounds::from_lengths([2]), Rows::All, &mut [0.0; 6]);
+}
+
+#[test]
+#[should_panic(expected = "attention: 3 is not a multiple of 2 heads")]
+fn heads_divide_the_width() {
+    panics(2, Scores::Plain);
+}
+
+#[test]
+#[should_panic(expected = "attention: 1 distances are too few for 2 rows")]
+fn tables_reach_the_longest_distance() {
+    panics(3, Scores::Table(&[0.0; 3]));
+}
