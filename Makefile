@@ -81,7 +81,7 @@ test-loom: | tools  ## the worker threads' protocol in every order of events
 .PHONY: test-asan
 test-asan: | tools  ## kernels and weight files under AddressSanitizer, with a nightly Rust
 	RUSTFLAGS=-Zsanitizer=address cargo +nightly test --locked --lib --target x86_64-unknown-linux-gnu \
-		--target-dir target/asan kernels:: weights::
+		--target-dir target/asan -- kernels:: weights::
 
 .PHONY: test-python
 test-python: $(VENV)/developed $(VENV)/installed  ## Python: tests, the documents' examples, stubs against the module

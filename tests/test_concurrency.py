@@ -10,9 +10,12 @@ import sys
 import textwrap
 import threading
 import time
+from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from functools import partial
 from pathlib import Path
+
+import pytest
 
 import candlewick
 
@@ -104,6 +107,44 @@ def test_threads_are_those_that_the_machine_allows() -> None:
         print(many.info["threads"], len(many("Call me Jessica")), len(many("Call me Jessica", threads=3)))
     """)
     assert done.stdout == "64 1 1\n", done.stderr
+
+
+@pytest.fixture
+def half_a_processor() -> Iterator[Path]:
+    """A control group that may use half of one processor."""
+    mounts = [
+        (Path("/sys/fs/cgroup/cpu"), "cpu.cfs_quota_us", "50000"),
+        (Path("/sys/fs/cgroup"), "cpu.max", "50000 100000"),
+    ]
+    for mount, name, limit in mounts:
+        group = mount / f"candlewick-test-{os.getpid()}"
+        try:
+            group.mkdir()
+        except OSError:
+            continue
+        try:
+            (group / name).write_text(limit)
+            (group / "cgroup.procs").stat()
+        except OSError:
+            group.rmdir()
+            continue
+        yield group
+        group.rmdir()
+        return
+    pytest.skip("this machine lets nobody make a control group for processor time")
+
+
+def test_half_a_processor_is_one_thread_and_answers(half_a_processor: Path) -> None:
+    done = script(f"""
+        import os
+        from pathlib import Path
+        Path("{half_a_processor}/cgroup.procs").write_text(str(os.getpid()))
+        import candlewick
+        from candlewick._cgroup import cpu_limit
+        ner = candlewick.pipeline("ner")
+        print(ner.info["threads"], cpu_limit(), len(ner("Call me Jessica", threads=2)))
+    """)
+    assert done.stdout == "1 0.5 1\n", done.stderr
 
 
 def test_control_c_stops_a_long_call() -> None:

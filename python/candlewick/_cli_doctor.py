@@ -8,6 +8,7 @@ import re
 from pathlib import Path
 
 from candlewick import __version__, _native
+from candlewick._cgroup import cpu_limit
 
 _FLAGS = ("avx2", "fma", "avx512f", "avx512_vnni", "avx512_bf16", "amx_int8", "amx_bf16")
 
@@ -63,11 +64,8 @@ def _threads() -> str:
     parts = [f"{os.cpu_count()} processors"]
     if hasattr(os, "sched_getaffinity"):
         parts.append(f"affinity allows {len(os.sched_getaffinity(0))}")
-    try:
-        quota, period = Path("/sys/fs/cgroup/cpu.max").read_text(encoding="utf-8").split()
-        parts.append("no cgroup limit" if quota == "max" else f"cgroup allows {int(quota) / int(period):.1f}")
-    except (OSError, ValueError):
-        parts.append("no cgroup limit found")
+    limit = cpu_limit()
+    parts.append("no cgroup limit" if limit is None else f"cgroup allows {limit:.1f}")
     if asked := os.environ.get("CANDLEWICK_NUM_THREADS"):
         parts.append(f"CANDLEWICK_NUM_THREADS={asked}")
     return ", ".join(parts)
