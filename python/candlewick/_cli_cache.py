@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from datetime import datetime
+from pathlib import Path
 
 from candlewick import _native, _packed
 
@@ -30,7 +31,9 @@ def clear() -> str:
 
 
 def _name(folder: str) -> str:
-    """A Hub id for a folder of the Hub's cache, else the folder."""
+    """A Hub id for a folder of the Hub's cache, the demo model of a wheel, else the folder."""
+    if Path(folder).parts[-3:-1] == ("candlewick", "demo"):
+        return f"demo model {Path(folder).name} in {Path(folder).parents[2]}"
     parts = folder.replace("\\", "/").split("/")
     ids = [part.removeprefix("models--").replace("--", "/") for part in parts if part.startswith("models--")]
     return ids[-1] if ids else folder
