@@ -20,7 +20,10 @@ macro_rules! operators {
 
 /// The entry points of an instruction set.
 macro_rules! entry_points {
-    ($isa:ident, $vector:ident, $features:literal, panels of $vectors:literal, int8 plus $shift:expr, bfloat16 if $bfloat16:expr) => {
+    (
+        $isa:ident, $vector:ident, $features:literal,
+        panels of $vectors:literal, int8 plus $shift:expr, bfloat16 if $bfloat16:expr
+    ) => {
         impl $crate::kernels::arch::Kernels for $isa {
             fn activate(&self, xs: &mut [f32], bias: Option<&[f32]>, activation: Activation) {
                 #[target_feature(enable = $features)]

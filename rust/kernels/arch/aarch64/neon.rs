@@ -89,7 +89,7 @@ impl Vector for F32x4 {
     fn fetch(_: Neon, at: *const u32) {
         // The intrinsic is not stable in Rust 1.89.
         // SAFETY: it changes nothing but the caches, whatever the address.
-        unsafe { asm!("prfm pldl2keep, [{at}]", at = in(reg) at, options(nomem, nostack, preserves_flags)) }
+        unsafe { asm!("prfm pldl2keep, [{at}]", at = in(reg) at, options(readonly, nostack, preserves_flags)) }
     }
 
     #[inline(always)]
