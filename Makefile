@@ -17,7 +17,7 @@ SOURCES := Cargo.toml Cargo.lock pyproject.toml README.md $(shell find rust pyth
 
 .PHONY: help
 help:  ## show this list
-	@sed -n 's/^\([a-z-]*\):.*## \(.*\)/\1\t\2/p' $(MAKEFILE_LIST) | expand -t 16
+	@sed -n 's/^\([a-z0-9-]*\):.*## \(.*\)/\1\t\2/p' $(MAKEFILE_LIST) | expand -t 16
 
 .PHONY: tools
 tools:
@@ -54,7 +54,7 @@ demo: $(VENV)/installed  ## build, install into .venv and run the demo models
 	$(BIN)/candlewick classify "What a wonderful evening!" "The soup was cold and nobody cared."
 
 .PHONY: test
-test: lint test-rust test-loom test-python test-isa test-package fuzz  ## everything, as CI runs it
+test: lint test-rust test-loom test-python test-isa test-aarch64 test-package fuzz  ## everything, as CI runs it
 	@echo "make test: all passed"
 
 .PHONY: lint
@@ -91,7 +91,7 @@ test-python: $(VENV)/developed $(VENV)/installed  ## Python: tests, the document
 # The kernels and the goldens again, by every instruction set that this processor has.
 .PHONY: test-isa
 test-isa: $(VENV)/developed $(VENV)/installed  ## kernels and goldens by each instruction set
-	@for isa in scalar avx2 avxvnni avx512 avx512vnni avx512bf16; do \
+	@for isa in scalar avx2 avxvnni avx512 avx512vnni avx512bf16 neon neondotprod; do \
 		export CANDLEWICK_ISA=$$isa; \
 		if $(BIN)/python -c "import candlewick; candlewick.pipeline('ner')" 2>/dev/null; then \
 			echo "instruction set $$isa"; \
@@ -99,6 +99,10 @@ test-isa: $(VENV)/developed $(VENV)/installed  ## kernels and goldens by each in
 				&& $(BIN)/python -m pytest --quiet tests/test_golden.py || exit 1; \
 		else echo "instruction set $$isa: not on this processor"; fi; \
 	done
+
+.PHONY: test-aarch64
+test-aarch64: | tools  ## kernels and goldens by each instruction set of an emulated aarch64
+	scripts/test_aarch64.sh
 
 .PHONY: test-package
 test-package: $(WHEELS)/built  ## the wheel alone in an empty environment, its size, and the source distribution

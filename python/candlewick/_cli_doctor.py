@@ -10,7 +10,7 @@ from pathlib import Path
 from candlewick import __version__, _native
 from candlewick._cgroup import cpu_limit
 
-_FLAGS = ("avx2", "fma", "avx512f", "avx512_vnni", "avx512_bf16", "amx_int8", "amx_bf16")
+_FLAGS = ("avx2", "fma", "avx512f", "avx512_vnni", "avx512_bf16", "amx_int8", "amx_bf16", "asimd", "asimddp")
 
 
 def report(measure: bool) -> list[tuple[str, str]]:
@@ -39,7 +39,7 @@ def _processor() -> str:
     except OSError:
         return platform.processor() or "unknown"
     name = re.search(r"^model name\s*: (.*)$", info, re.MULTILINE)
-    flags = re.search(r"^flags\s*: (.*)$", info, re.MULTILINE)
+    flags = re.search(r"^(?:flags|Features)\s*: (.*)$", info, re.MULTILINE)
     have = [flag for flag in _FLAGS if flags and flag in flags[1].split()]
     return f"{name[1] if name else platform.processor() or 'unknown'} ({', '.join(have) or 'none that counts here'})"
 
@@ -55,7 +55,8 @@ def _instructions(machine: dict[str, object]) -> str:
 def _dtypes(machine: dict[str, object]) -> str:
     isa = str(machine["isa"])
     bfloat16 = "by its own instruction" if machine["bfloat16"] else "widened"
-    int8 = "by its own instruction" if "vnni" in isa or "bf16" in isa else "widened" if "avx" in isa else "plain"
+    own = any(name in isa for name in ("vnni", "bf16", "dotprod"))
+    int8 = "by its own instruction" if own else "plain" if isa == "scalar" else "widened"
     return f"float32 (default), bfloat16 ({bfloat16}), int8 ({int8})"
 
 

@@ -8,7 +8,7 @@ use super::arch::{self, Kernels};
 /// Names one instruction set instead of the best that is there; set but empty counts as unset.
 pub const VARIABLE: &str = "CANDLEWICK_ISA";
 
-/// An instruction set that kernels are written for, the slowest first.
+/// An instruction set that kernels are written for, of each architecture the slowest first.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub enum Isa {
     /// Plain Rust, on every target.
@@ -23,10 +23,23 @@ pub enum Isa {
     Avx512Vnni,
     /// The same with AVX-512 BF16, where that is the fastest way to multiply bfloat16.
     Avx512Bf16,
+    /// aarch64 with NEON, which all have: 4 lanes.
+    Neon,
+    /// The same with DotProd, which multiplies int8.
+    NeonDotProd,
 }
 
 impl Isa {
-    const ALL: [Self; 6] = [Self::Scalar, Self::Avx2, Self::AvxVnni, Self::Avx512, Self::Avx512Vnni, Self::Avx512Bf16];
+    const ALL: [Self; 8] = [
+        Self::Scalar,
+        Self::Avx2,
+        Self::AvxVnni,
+        Self::Avx512,
+        Self::Avx512Vnni,
+        Self::Avx512Bf16,
+        Self::Neon,
+        Self::NeonDotProd,
+    ];
 
     /// The name that `CANDLEWICK_ISA` knows it by.
     pub fn name(self) -> &'static str {
@@ -37,6 +50,8 @@ impl Isa {
             Self::Avx512 => "avx512",
             Self::Avx512Vnni => "avx512vnni",
             Self::Avx512Bf16 => "avx512bf16",
+            Self::Neon => "neon",
+            Self::NeonDotProd => "neondotprod",
         }
     }
 

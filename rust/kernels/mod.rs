@@ -3,8 +3,14 @@
 //! These are the safe functions: they check lengths, share rows out over the threads of the [`Pool`] they run in, and call the kernels of the instruction set that [`isa`] decided on. A row's result depends on that row alone:
 //! neither other rows, nor the number of threads, nor where in memory it lies changes a bit of it. Between instruction
 //! sets the last bits differ.
-#![allow(clippy::inline_always, reason = "a kernel may use an instruction set only where it is inlined (arch/x86_64)")]
-#![cfg_attr(not(target_arch = "x86_64"), allow(dead_code, reason = "elsewhere the plain twins are all there is"))]
+#![allow(
+    clippy::inline_always,
+    reason = "a kernel may use an instruction set only where it is inlined (arch/entry_points.rs)"
+)]
+#![cfg_attr(
+    not(any(target_arch = "x86_64", target_arch = "aarch64")),
+    allow(dead_code, reason = "elsewhere the plain twins are all there is")
+)]
 
 use std::sync::Mutex;
 

@@ -70,7 +70,7 @@ impl Packed {
                     Dtype::Float32 => cells.copy_from_slice(cast_slice(&values)),
                     Dtype::Bfloat16 => kernels.narrow(&values, inputs, inputs, cells),
                     Dtype::Int8 => {
-                        let (factor, start) = int8::quantize_weights(&values, cells);
+                        let (factor, start) = int8::quantize_weights(&values, cells, kernels.shift());
                         (starts[at], factors[at]) = (start as u32, factor.to_bits());
                     }
                 }

@@ -84,8 +84,11 @@ fn polynomial<V: Vector, const N: usize>(x: V, c: [f32; N]) -> V {
     if power == 0 { sum } else { sum.mul_add(x, x.like(c[0])) }
 }
 
-#[cfg(all(test, target_arch = "x86_64"))]
+#[cfg(all(test, any(target_arch = "x86_64", target_arch = "aarch64")))]
 mod tests {
+    #[cfg(target_arch = "aarch64")]
+    use super::super::aarch64::{F32x4, neon};
+    #[cfg(target_arch = "x86_64")]
     use super::super::x86_64::{F32x8, F32x16, avx2, avx512};
     use super::*;
 
@@ -115,9 +118,15 @@ mod tests {
 
     macro_rules! check {
         ($function:expr, $($bounds:expr),*) => {
+            #[cfg(target_arch = "aarch64")]
+            if let Some(isa) = neon() {
+                check::<F32x4>(isa, $function, $($bounds),*);
+            }
+            #[cfg(target_arch = "x86_64")]
             if let Some(isa) = avx2() {
                 check::<F32x8>(isa, $function, $($bounds),*);
             }
+            #[cfg(target_arch = "x86_64")]
             if let Some(isa) = avx512() {
                 check::<F32x16>(isa, $function, $($bounds),*);
             }

@@ -9,6 +9,10 @@ use std::ops::Range;
 use super::gemm::Product;
 use super::{Activation, Isa, Norm};
 
+#[cfg(target_arch = "aarch64")]
+mod aarch64;
+#[cfg(any(target_arch = "x86_64", target_arch = "aarch64"))]
+mod entry_points;
 pub(super) mod math;
 mod scalar;
 mod vector;
@@ -47,6 +51,9 @@ pub(super) trait Kernels: Sync {
     /// Rows of `inputs` numbers to rows of cells of four int8, and what each row is to be multiplied with.
     fn quantize(&self, xs: &[f32], inputs: usize, rows: &mut [u32], factors: &mut [f32]);
 
+    /// What is added to the int8 of such a row (`int8.rs`).
+    fn shift(&self) -> i32;
+
     /// Two rows of numbers to one of cells of two bfloat16.
     fn interleave(&self, low: &[f32], high: &[f32], row: &mut [u32]);
 
@@ -67,7 +74,9 @@ pub(super) fn kernels(isa: Isa) -> Option<&'static dyn Kernels> {
         Isa::Scalar => Some(&scalar::Scalar),
         #[cfg(target_arch = "x86_64")]
         _ => x86_64::kernels(isa),
-        #[cfg(not(target_arch = "x86_64"))]
+        #[cfg(target_arch = "aarch64")]
+        _ => aarch64::kernels(isa),
+        #[cfg(not(any(target_arch = "x86_64", target_arch = "aarch64")))]
         _ => None,
     }
 }

@@ -21,7 +21,11 @@ impl Kernels for Scalar {
     }
 
     fn quantize(&self, xs: &[f32], inputs: usize, rows: &mut [u32], factors: &mut [f32]) {
-        int8::quantize(xs, inputs, rows, factors);
+        int8::quantize(xs, inputs, rows, factors, self.shift());
+    }
+
+    fn shift(&self) -> i32 {
+        int8::UNSIGNED
     }
 
     fn interleave(&self, low: &[f32], high: &[f32], row: &mut [u32]) {

@@ -4,8 +4,8 @@
 use std::arch::x86_64::*;
 use std::ops::Range;
 
-use super::{entry_points, operators, products};
 use crate::kernels::arch::Vector;
+use crate::kernels::arch::entry_points::{entry_points, operators, products};
 use crate::kernels::gemm::{self, Product};
 use crate::kernels::micro::{Halves, Micro, Single};
 use crate::kernels::{Activation, Norm, activation, bf16, int8, norm, softmax};
@@ -34,7 +34,7 @@ impl Avx2 {
     }
 }
 
-entry_points!(Avx2, F32x8, "avx2,fma", panels of 2, bfloat16 if |_: &Self| false);
+entry_points!(Avx2, F32x8, "avx2,fma", panels of 2, int8 plus int8::UNSIGNED, bfloat16 if |_: &Self| false);
 
 /// Exists only where [`Avx2`] does.
 #[derive(Clone, Copy)]

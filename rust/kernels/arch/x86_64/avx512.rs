@@ -4,8 +4,8 @@
 use std::arch::x86_64::*;
 use std::ops::Range;
 
-use super::{entry_points, operators, products};
 use crate::kernels::arch::Vector;
+use crate::kernels::arch::entry_points::{entry_points, operators, products};
 use crate::kernels::gemm::{self, Product};
 use crate::kernels::micro::{Halves, Micro, Single};
 use crate::kernels::{Activation, Norm, activation, bf16, int8, norm, softmax};
@@ -43,7 +43,7 @@ fn multiplies_pairs() -> bool {
     is_x86_feature_detected!("avx512bf16") && __cpuid(0).ebx == u32::from_le_bytes(*b"Auth")
 }
 
-entry_points!(Avx512, F32x16, "avx512f,avx512bw", panels of 4, bfloat16 if |isa: &Self| isa.0 == Level::Bf16);
+entry_points!(Avx512, F32x16, "avx512f,avx512bw", panels of 4, int8 plus int8::UNSIGNED, bfloat16 if |isa: &Self| isa.0 == Level::Bf16);
 
 /// Exists only where [`Avx512`] does.
 #[derive(Clone, Copy)]
