@@ -99,6 +99,12 @@ impl<'a> Out<'a> {
         Self { start: self.start.wrapping_add(first * self.stride), rows: self.rows - first, ..self }
     }
 
+    /// Where a column of a row is, and how far apart rows are, for instructions that write several rows.
+    pub(super) fn place(self, row: usize, column: usize) -> (*mut f32, usize) {
+        debug_assert!(row < self.rows && column < self.stride);
+        (self.start.wrapping_add(row * self.stride + column), self.stride)
+    }
+
     /// `width` columns of a row.
     ///
     /// # Safety
@@ -272,25 +278,49 @@ unsafe fn run<M: Micro, const COUNT: usize, const VECTORS: usize>(
         return;
     }
     for (index, tile) in tile.iter_mut().enumerate() {
+        let row = place.first + index;
         // SAFETY: as above.
-        let out = unsafe { product.out.row(place.first + index, product.column + column, present) };
-        if place.ends
-            && let Some((_, factors)) = integers
-        {
-            let of_row = M::Lanes::splat(isa, product.factors[place.first + index]);
-            let row = if present == width { &mut *out } else { &mut tile[..width] };
-            for (sums, factors) in row.chunks_exact_mut(lanes).zip(factors[column..][..width].chunks_exact(lanes)) {
-                (M::Lanes::load(isa, sums).to_floats() * (of_row * M::Lanes::load(isa, factors))).store(sums);
+        unsafe {
+            if place.ends {
+                finish::<M::Lanes>(isa, product, place.panel, row, tile);
+            } else {
+                product.out.row(row, product.column + column, present).copy_from_slice(&tile[..present]);
             }
         }
-        if present < width {
-            out.copy_from_slice(&tile[..present]);
+    }
+}
+
+/// Makes outputs of the sums of one row of a panel. Those of a whole panel are where they belong, those of a part of one
+/// in `tile`.
+///
+/// # Safety
+/// - That of [`multiply`].
+#[allow(unsafe_code)]
+#[inline(always)]
+pub(super) unsafe fn finish<V: Vector>(
+    isa: V::Isa,
+    product: &Product<'_>,
+    panel: usize,
+    row: usize,
+    tile: &mut [f32; WIDEST],
+) {
+    let Panels { outputs, width, integers, .. } = product.weights;
+    let column = panel * width;
+    let present = width.min(outputs - column);
+    // SAFETY: the caller's.
+    let out = unsafe { product.out.row(row, product.column + column, present) };
+    if let Some((_, factors)) = integers {
+        let of_row = V::splat(isa, product.factors[row]);
+        let row = if present == width { &mut *out } else { &mut tile[..width] };
+        for (sums, factors) in row.chunks_exact_mut(V::LANES).zip(factors[column..][..width].chunks_exact(V::LANES)) {
+            (V::load(isa, sums).to_floats() * (of_row * V::load(isa, factors))).store(sums);
         }
-        if place.ends
-            && let Some((bias, function)) = product.bias
-        {
-            activation::activate::<M::Lanes>(isa, out, Some(&bias[column..column + present]), function);
-        }
+    }
+    if present < width {
+        out.copy_from_slice(&tile[..present]);
+    }
+    if let Some((bias, function)) = product.bias {
+        activation::activate::<V>(isa, out, Some(&bias[column..column + present]), function);
     }
 }
 

@@ -23,10 +23,13 @@ pub enum Isa {
     Avx512Vnni,
     /// The same with AVX-512 BF16, where that is the fastest way to multiply bfloat16.
     Avx512Bf16,
+    /// AVX-512 VNNI with AMX: tiles, which multiply int8 and bfloat16.
+    Amx,
 }
 
 impl Isa {
-    const ALL: [Self; 6] = [Self::Scalar, Self::Avx2, Self::AvxVnni, Self::Avx512, Self::Avx512Vnni, Self::Avx512Bf16];
+    const ALL: [Self; 7] =
+        [Self::Scalar, Self::Avx2, Self::AvxVnni, Self::Avx512, Self::Avx512Vnni, Self::Avx512Bf16, Self::Amx];
 
     /// The name that `CANDLEWICK_ISA` knows it by.
     pub fn name(self) -> &'static str {
@@ -37,6 +40,7 @@ impl Isa {
             Self::Avx512 => "avx512",
             Self::Avx512Vnni => "avx512vnni",
             Self::Avx512Bf16 => "avx512bf16",
+            Self::Amx => "amx",
         }
     }
 
@@ -66,6 +70,19 @@ impl Isa {
 /// As [`Isa::current`].
 pub fn has_bfloat16() -> bool {
     current().1.has_bfloat16()
+}
+
+/// What multiplies int8 in this process, unless they are widened first.
+///
+/// # Panics
+/// As [`Isa::current`].
+pub fn int8_instruction() -> Option<&'static str> {
+    current().1.int8_instruction()
+}
+
+/// Which instruction set the CPU has and this process can't use, and why: AMX needs a permission of the system.
+pub fn refused() -> Option<(Isa, &'static str)> {
+    arch::refused()
 }
 
 impl fmt::Display for Isa {
@@ -113,7 +130,8 @@ fn choose(asked: &str) -> Result<(Isa, &'static dyn Kernels), IsaError> {
     let isa = if asked.is_empty() { Some(Isa::detect()) } else { Isa::ALL.into_iter().find(|isa| isa.name() == asked) };
     isa.and_then(|isa| Some((isa, arch::kernels(isa)?))).ok_or_else(|| {
         let names: Vec<_> = Isa::available().into_iter().map(Isa::name).collect();
-        IsaError { asked: asked.to_owned(), allowed: names.join(" or ") }
+        let refused = refused().map(|(isa, why)| format!(" ({isa}: {why})"));
+        IsaError { asked: asked.to_owned(), allowed: names.join(" or ") + refused.as_deref().unwrap_or_default() }
     })
 }
 

@@ -26,6 +26,7 @@ mod pool;
 mod softmax;
 mod sync;
 mod team;
+mod tiles;
 
 pub use activation::Activation;
 pub use attention::attention;

@@ -34,7 +34,7 @@ impl Avx2 {
     }
 }
 
-entry_points!(Avx2, F32x8, "avx2,fma", panels of 2, bfloat16 if |_: &Self| false);
+entry_points!(Avx2, F32x8, "avx2,fma", panels of 2, bfloat16 if |_: Self| false, int8 by Avx2::int8);
 
 /// Exists only where [`Avx2`] does.
 #[derive(Clone, Copy)]
@@ -217,6 +217,10 @@ impl Micro for Widened {
 }
 
 impl Avx2 {
+    fn int8(self) -> Option<&'static str> {
+        (self.0 == Level::Vnni).then_some("vpdpbusd")
+    }
+
     /// # Safety
     /// - That of [`Kernels::multiply`](crate::kernels::arch::Kernels::multiply).
     unsafe fn product(self, product: &Product<'_>, panels: Range<usize>) {

@@ -4,6 +4,7 @@
 //! it takes those of the entry point it ends up in. Without the inlining each instruction would be a call.
 #![allow(unsafe_code, reason = "intrinsics; every block says which value proves that the CPU has them")]
 
+mod amx;
 mod avx2;
 mod avx512;
 
@@ -14,6 +15,12 @@ use avx512::Avx512;
 
 #[cfg(test)]
 pub(super) use {avx2::F32x8, avx512::F32x16};
+
+/// For tests: the loops over tiles on processors that have none.
+#[cfg(test)]
+pub(super) fn emulated() -> Option<&'static dyn Kernels> {
+    Avx512::detect(avx512::Level::Emulated).map(|isa| isa as &dyn Kernels)
+}
 
 /// For tests of vectors alone.
 #[cfg(test)]
@@ -38,7 +45,13 @@ pub(super) fn kernels(isa: Isa) -> Option<&'static dyn Kernels> {
         Isa::Avx512 => avx512(avx512::Level::Plain),
         Isa::Avx512Vnni => avx512(avx512::Level::Vnni),
         Isa::Avx512Bf16 => avx512(avx512::Level::Bf16),
+        Isa::Amx => avx512(avx512::Level::Amx),
     }
+}
+
+/// Which instruction set the CPU has and this process can't use, and why.
+pub(super) fn refused() -> Option<(Isa, &'static str)> {
+    amx::usable().err().map(|why| (Isa::Amx, why))
 }
 
 /// The operators of a vector type, each one instruction.
@@ -58,7 +71,10 @@ macro_rules! operators {
 
 /// The entry points of an instruction set.
 macro_rules! entry_points {
-    ($isa:ident, $vector:ident, $features:literal, panels of $vectors:literal, bfloat16 if $bfloat16:expr) => {
+    (
+        $isa:ident, $vector:ident, $features:literal, panels of $vectors:literal,
+        bfloat16 if $bfloat16:expr, int8 by $int8:expr
+    ) => {
         impl $crate::kernels::arch::Kernels for $isa {
             fn activate(&self, xs: &mut [f32], bias: Option<&[f32]>, activation: Activation) {
                 #[target_feature(enable = $features)]
@@ -106,7 +122,11 @@ macro_rules! entry_points {
             }
 
             fn has_bfloat16(&self) -> bool {
-                ($bfloat16)(self)
+                ($bfloat16)(*self)
+            }
+
+            fn int8_instruction(&self) -> Option<&'static str> {
+                ($int8)(*self)
             }
 
             fn narrow(&self, xs: &[f32], inputs: usize, rows: &mut [u32]) {
