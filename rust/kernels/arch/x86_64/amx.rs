@@ -4,12 +4,13 @@
 //! uses none of its own, and nobody else in the thread runs between `configure` and `release`.
 
 use std::arch::asm;
-use std::arch::x86_64::{__cpuid, __cpuid_count, _xgetbv};
+use std::arch::x86_64::_xgetbv;
 use std::ops::Range;
 use std::sync::OnceLock;
 use std::time::{Duration, Instant};
 
 use super::avx512::{Avx512, Level};
+use super::cpuid;
 use crate::kernels::arch::Kernels;
 use crate::kernels::gemm::{Out, Panels, Product, WIDEST};
 use crate::kernels::tiles::{Config, Emulated, Tiles};
@@ -29,7 +30,7 @@ pub(super) fn usable() -> Result<bool, &'static str> {
 /// AMX-TILE, AMX-INT8 and AMX-BF16, which have come together so far.
 fn has_instructions() -> bool {
     const BITS: u32 = 1 << 24 | 1 << 25 | 1 << 22;
-    __cpuid(0).eax >= 7 && __cpuid_count(7, 0).edx & BITS == BITS
+    cpuid(0).eax >= 7 && cpuid(7).edx & BITS == BITS
 }
 
 fn permitted() -> Result<(), String> {

@@ -5,7 +5,7 @@ use std::arch::x86_64::*;
 use std::ops::Range;
 
 use super::amx::{self, Hardware};
-use super::{entry_points, operators, products};
+use super::{cpuid, entry_points, operators, products};
 use crate::kernels::arch::Vector;
 use crate::kernels::gemm::{self, Product};
 use crate::kernels::micro::{Halves, Micro, Single};
@@ -52,7 +52,7 @@ impl Avx512 {
 /// Whether the instruction for products of bfloat16 is the fastest way: on AMD's cores it takes 0.5 of the time of two
 /// multiplications, on Intel's before AMX's successor twice (Sapphire Rapids), so there it stays unused.
 fn multiplies_pairs() -> bool {
-    is_x86_feature_detected!("avx512bf16") && __cpuid(0).ebx == u32::from_le_bytes(*b"Auth")
+    is_x86_feature_detected!("avx512bf16") && cpuid(0).ebx == u32::from_le_bytes(*b"Auth")
 }
 
 entry_points!(

@@ -8,6 +8,8 @@ mod amx;
 mod avx2;
 mod avx512;
 
+use std::arch::x86_64::{__cpuid_count, CpuidResult};
+
 use super::Kernels;
 use crate::kernels::Isa;
 use avx2::Avx2;
@@ -47,6 +49,13 @@ pub(super) fn kernels(isa: Isa) -> Option<&'static dyn Kernels> {
         Isa::Avx512Bf16 => avx512(avx512::Level::Bf16),
         Isa::Amx => avx512(avx512::Level::Amx),
     }
+}
+
+/// What the CPU says of itself; leaf 0 says how many leaves there are.
+#[allow(unused_unsafe, reason = "the oldest Rust that counts holds the instruction for unsafe")]
+fn cpuid(leaf: u32) -> CpuidResult {
+    // SAFETY: every x86-64 has the instruction, and answers anything.
+    unsafe { __cpuid_count(leaf, 0) }
 }
 
 /// Which instruction set the CPU has and this process can't use, and why.
