@@ -91,7 +91,7 @@ test-python: $(VENV)/developed $(VENV)/installed  ## Python: tests, the document
 # The kernels and the goldens again, by every instruction set that this processor has.
 .PHONY: test-isa
 test-isa: $(VENV)/developed $(VENV)/installed  ## kernels and goldens by each instruction set
-	@for isa in scalar avx2 avxvnni avx512 avx512vnni avx512bf16 neon neondotprod; do \
+	@for isa in scalar avx2 avxvnni avx512 avx512vnni avx512bf16 amx neon neondotprod; do \
 		export CANDLEWICK_ISA=$$isa; \
 		if $(BIN)/python -c "import candlewick; candlewick.pipeline('ner')" 2>/dev/null; then \
 			echo "instruction set $$isa"; \

@@ -246,8 +246,18 @@ def test_doctor() -> None:
     quick = run("doctor", "--quick", CANDLEWICK_ISA="scalar", CANDLEWICK_NUM_THREADS="3", HF_HOME="/nowhere").stdout
     assert "scalar (CANDLEWICK_ISA=scalar; available: scalar" in quick and "GB/s" not in quick
     assert "CANDLEWICK_NUM_THREADS=3" in quick and "/nowhere/hub (0 models)" in quick
+    assert "int8 (widened)" in quick and "bfloat16 (widened)" in quick
     wrong = run("doctor", CANDLEWICK_ISA="mmx")
     assert wrong.returncode == 2 and "CANDLEWICK_ISA: expected scalar" in wrong.stderr
+
+
+def test_doctor_says_why_an_instruction_set_is_refused(monkeypatch: pytest.MonkeyPatch) -> None:
+    from candlewick import _cli_doctor
+
+    machine = _cli_doctor._native.machine(False) | {"refused": "amx: permission refused by the kernel: EPERM"}
+    monkeypatch.setattr(_cli_doctor._native, "machine", lambda measure: machine)
+    line = dict(_cli_doctor.report(False))["instruction set"]
+    assert line.endswith("; amx: permission refused by the kernel: EPERM)")
 
 
 def test_version() -> None:

@@ -49,14 +49,13 @@ def _instructions(machine: dict[str, object]) -> str:
     assert isinstance(available, list)
     asked = os.environ.get("CANDLEWICK_ISA")
     why = f"CANDLEWICK_ISA={asked}" if asked else "the best that is here"
-    return f"{machine['isa']} ({why}; available: {', '.join(available)})"
+    refused = f"; {machine['refused']}" if machine["refused"] else ""
+    return f"{machine['isa']} ({why}; available: {', '.join(available)}{refused})"
 
 
 def _dtypes(machine: dict[str, object]) -> str:
-    isa = str(machine["isa"])
     bfloat16 = "by its own instruction" if machine["bfloat16"] else "widened"
-    own = any(name in isa for name in ("vnni", "bf16", "dotprod"))
-    int8 = "by its own instruction" if own else "plain" if isa == "scalar" else "widened"
+    int8 = f"by {machine['int8']}" if machine["int8"] else "widened"
     return f"float32 (default), bfloat16 ({bfloat16}), int8 ({int8})"
 
 

@@ -101,6 +101,11 @@ impl<'a> Out<'a> {
         Self { start, rows: self.rows - row, columns: self.columns - column, ..self }
     }
 
+    /// Where it begins, and how far apart rows are, for instructions that write several rows.
+    pub(super) fn place(self) -> (*mut f32, usize) {
+        (self.start, self.stride)
+    }
+
     /// `width` columns of a row.
     ///
     /// # Safety

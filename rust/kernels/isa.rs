@@ -23,6 +23,8 @@ pub enum Isa {
     Avx512Vnni,
     /// The same with AVX-512 BF16, where that is the fastest way to multiply bfloat16.
     Avx512Bf16,
+    /// AVX-512 VNNI with AMX: tiles, which multiply int8 and bfloat16.
+    Amx,
     /// aarch64 with NEON, which all have: 4 lanes.
     Neon,
     /// The same with DotProd, which multiplies int8.
@@ -30,13 +32,14 @@ pub enum Isa {
 }
 
 impl Isa {
-    const ALL: [Self; 8] = [
+    const ALL: [Self; 9] = [
         Self::Scalar,
         Self::Avx2,
         Self::AvxVnni,
         Self::Avx512,
         Self::Avx512Vnni,
         Self::Avx512Bf16,
+        Self::Amx,
         Self::Neon,
         Self::NeonDotProd,
     ];
@@ -50,6 +53,7 @@ impl Isa {
             Self::Avx512 => "avx512",
             Self::Avx512Vnni => "avx512vnni",
             Self::Avx512Bf16 => "avx512bf16",
+            Self::Amx => "amx",
             Self::Neon => "neon",
             Self::NeonDotProd => "neondotprod",
         }
@@ -81,6 +85,19 @@ impl Isa {
 /// As [`Isa::current`].
 pub fn has_bfloat16() -> bool {
     current().1.has_bfloat16()
+}
+
+/// What multiplies int8 in this process, unless they are widened first.
+///
+/// # Panics
+/// As [`Isa::current`].
+pub fn int8_instruction() -> Option<&'static str> {
+    current().1.int8_instruction()
+}
+
+/// Which instruction set the CPU has and this process can't use, and why: AMX needs a permission of the system.
+pub fn refused() -> Option<(Isa, &'static str)> {
+    arch::refused()
 }
 
 impl fmt::Display for Isa {
@@ -128,7 +145,8 @@ fn choose(asked: &str) -> Result<(Isa, &'static dyn Kernels), IsaError> {
     let isa = if asked.is_empty() { Some(Isa::detect()) } else { Isa::ALL.into_iter().find(|isa| isa.name() == asked) };
     isa.and_then(|isa| Some((isa, arch::kernels(isa)?))).ok_or_else(|| {
         let names: Vec<_> = Isa::available().into_iter().map(Isa::name).collect();
-        IsaError { asked: asked.to_owned(), allowed: names.join(" or ") }
+        let refused = refused().map(|(isa, why)| format!(" ({isa}: {why})"));
+        IsaError { asked: asked.to_owned(), allowed: names.join(" or ") + refused.as_deref().unwrap_or_default() }
     })
 }
 

@@ -33,6 +33,8 @@ mod pool;
 mod softmax;
 mod sync;
 mod team;
+#[cfg(target_arch = "x86_64")]
+mod tiles;
 
 pub use activation::Activation;
 pub use attention::{Attention, Columns, Scores, Span, attention};

@@ -40,7 +40,9 @@ fn machine(py: Python<'_>, measure: bool, threads: Option<NonZeroUsize>) -> PyRe
     let dict = PyDict::new(py);
     dict.set_item("isa", isa.name())?;
     dict.set_item("available", Isa::available().into_iter().map(Isa::name).collect::<Vec<_>>())?;
+    dict.set_item("refused", isa::refused().map(|(isa, why)| format!("{isa}: {why}")))?;
     dict.set_item("bfloat16", isa::has_bfloat16())?;
+    dict.set_item("int8", isa::int8_instruction())?;
     let threads =
         threads.map_or_else(threads_from_environment, |threads| Ok(Some(threads))).map_err(errors::to_exception)?;
     dict.set_item("threads", Pool::new(threads).threads().get())?;

@@ -22,7 +22,7 @@ macro_rules! operators {
 macro_rules! entry_points {
     (
         $isa:ident, $vector:ident, $features:literal,
-        panels of $vectors:literal, int8 plus $shift:expr, bfloat16 if $bfloat16:expr
+        panels of $vectors:literal, int8 plus $shift:expr, by $int8:expr, bfloat16 if $bfloat16:expr
     ) => {
         impl $crate::kernels::arch::Kernels for $isa {
             fn activate(&self, xs: &mut [f32], activation: Activation) {
@@ -71,7 +71,11 @@ macro_rules! entry_points {
             }
 
             fn has_bfloat16(&self) -> bool {
-                ($bfloat16)(self)
+                ($bfloat16)(*self)
+            }
+
+            fn int8_instruction(&self) -> Option<&'static str> {
+                ($int8)(*self)
             }
 
             fn narrow(&self, xs: &[f32], inputs: usize, stride: usize, rows: &mut [u32]) {

@@ -42,6 +42,11 @@ pub(super) trait Kernels: Sync {
         false
     }
 
+    /// What multiplies int8, unless they are widened first.
+    fn int8_instruction(&self) -> Option<&'static str> {
+        None
+    }
+
     /// `exp(scale * x - max)` of one row, in place; their sum.
     fn exponentials(&self, row: &mut [f32], scale: f32) -> f32;
 
@@ -81,6 +86,14 @@ pub(super) fn kernels(isa: Isa) -> Option<&'static dyn Kernels> {
     }
 }
 
+/// Which instruction set the CPU has and this process can't use, and why.
+pub(super) fn refused() -> Option<(Isa, &'static str)> {
+    #[cfg(target_arch = "x86_64")]
+    return x86_64::refused();
+    #[cfg(not(target_arch = "x86_64"))]
+    None
+}
+
 /// For tests: the plain twin and every other instruction set that is there.
 #[cfg(test)]
 pub(super) fn every() -> Vec<&'static dyn Kernels> {
@@ -88,9 +101,12 @@ pub(super) fn every() -> Vec<&'static dyn Kernels> {
     others.into_iter().map(|(_, kernels)| kernels).chain([twin]).collect()
 }
 
-/// For tests: the plain twin, and every other instruction set that is there.
+/// For tests: the plain twin, and every other instruction set that is there or can be emulated.
 #[cfg(test)]
 pub(super) fn twins() -> (&'static dyn Kernels, Vec<(Isa, &'static dyn Kernels)>) {
     let others = Isa::available().into_iter().filter(|&isa| isa != Isa::Scalar);
-    (&scalar::Scalar, others.filter_map(|isa| Some((isa, kernels(isa)?))).collect())
+    let others = others.filter_map(|isa| Some((isa, kernels(isa)?)));
+    #[cfg(target_arch = "x86_64")]
+    let others = others.chain(x86_64::emulated().map(|kernels| (Isa::Amx, kernels)));
+    (&scalar::Scalar, others.collect())
 }

@@ -36,7 +36,10 @@ impl Neon {
 }
 
 // Of 32 registers, tiles of 6 rows take 24 for sums, 4 for weights and 1 for a cell of a row.
-entry_points!(Neon, F32x4, "neon", panels of 4, int8 plus int8::SIGNED, bfloat16 if |_: &Self| false);
+entry_points!(
+    Neon, F32x4, "neon", panels of 4,
+    int8 plus int8::SIGNED, by Neon::int8, bfloat16 if |_: Self| false
+);
 
 /// Exists only where [`Neon`] does.
 #[derive(Clone, Copy)]
@@ -231,6 +234,10 @@ impl Micro for Widened {
 }
 
 impl Neon {
+    fn int8(self) -> Option<&'static str> {
+        (self.0 == Level::DotProd).then_some("sdot")
+    }
+
     /// # Safety
     /// - That of [`Kernels::multiply`](crate::kernels::arch::Kernels::multiply).
     unsafe fn product(self, product: &Product<'_>, panels: Range<usize>) {

@@ -34,7 +34,10 @@ impl Avx2 {
     }
 }
 
-entry_points!(Avx2, F32x8, "avx2,fma", panels of 2, int8 plus int8::UNSIGNED, bfloat16 if |_: &Self| false);
+entry_points!(
+    Avx2, F32x8, "avx2,fma", panels of 2,
+    int8 plus int8::UNSIGNED, by Avx2::int8, bfloat16 if |_: Self| false
+);
 
 /// Exists only where [`Avx2`] does.
 #[derive(Clone, Copy)]
@@ -217,6 +220,10 @@ impl Micro for Widened {
 }
 
 impl Avx2 {
+    fn int8(self) -> Option<&'static str> {
+        (self.0 == Level::Vnni).then_some("vpdpbusd")
+    }
+
     /// # Safety
     /// - That of [`Kernels::multiply`](crate::kernels::arch::Kernels::multiply).
     unsafe fn product(self, product: &Product<'_>, panels: Range<usize>) {

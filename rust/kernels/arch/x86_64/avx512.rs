@@ -4,10 +4,15 @@
 use std::arch::x86_64::*;
 use std::ops::Range;
 
+use super::amx::{self, Hardware};
+use super::cpuid;
 use crate::kernels::arch::Vector;
 use crate::kernels::arch::entry_points::{entry_points, operators, products};
 use crate::kernels::gemm::{self, Product};
 use crate::kernels::micro::{Halves, Micro, Single};
+#[cfg(test)]
+use crate::kernels::tiles::Emulated;
+use crate::kernels::tiles::{self, Tiles};
 use crate::kernels::{Activation, Norm, activation, bf16, int8, norm, softmax};
 use crate::types::Dtype;
 
@@ -15,7 +20,7 @@ use crate::types::Dtype;
 #[derive(Clone, Copy)]
 pub(in crate::kernels::arch) struct Avx512(Level);
 
-/// What a CPU has beside AVX-512F and BW; each level has what those before it have.
+/// What a CPU has beside AVX-512F and BW; the last ones have VNNI, too.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(in crate::kernels::arch) enum Level {
     Plain,
@@ -23,6 +28,11 @@ pub(in crate::kernels::arch) enum Level {
     Vnni,
     /// BF16: products of bfloat16.
     Bf16,
+    /// AMX: products of bfloat16, and of int8 where there are rows enough.
+    Amx,
+    /// The loops of AMX without its instructions.
+    #[cfg(test)]
+    Emulated,
 }
 
 impl Avx512 {
@@ -33,6 +43,9 @@ impl Avx512 {
             Level::Plain => plain.then_some(&Self(Level::Plain)),
             Level::Vnni => (plain && is_x86_feature_detected!("avx512vnni")).then_some(&Self(Level::Vnni)),
             Level::Bf16 => (Self::detect(Level::Vnni).is_some() && multiplies_pairs()).then_some(&Self(Level::Bf16)),
+            Level::Amx => (amx::usable() == Ok(true)).then_some(&Self(Level::Amx)),
+            #[cfg(test)]
+            Level::Emulated => Self::detect(Level::Vnni).is_some().then_some(&Self(Level::Emulated)),
         }
     }
 }
@@ -40,10 +53,13 @@ impl Avx512 {
 /// Whether the instruction for products of bfloat16 is the fastest way: on AMD's cores it takes 0.5 of the time of two
 /// multiplications, on Intel's before AMX's successor twice (Sapphire Rapids), so there it stays unused.
 fn multiplies_pairs() -> bool {
-    is_x86_feature_detected!("avx512bf16") && __cpuid(0).ebx == u32::from_le_bytes(*b"Auth")
+    is_x86_feature_detected!("avx512bf16") && cpuid(0).ebx == u32::from_le_bytes(*b"Auth")
 }
 
-entry_points!(Avx512, F32x16, "avx512f,avx512bw", panels of 4, int8 plus int8::UNSIGNED, bfloat16 if |isa: &Self| isa.0 == Level::Bf16);
+entry_points!(
+    Avx512, F32x16, "avx512f,avx512bw", panels of 4,
+    int8 plus int8::UNSIGNED, by Avx512::int8, bfloat16 if Avx512::multiplies_bfloat16
+);
 
 /// Exists only where [`Avx512`] does.
 #[derive(Clone, Copy)]
@@ -237,17 +253,58 @@ impl Micro for Widened {
 }
 
 impl Avx512 {
+    fn multiplies_bfloat16(self) -> bool {
+        matches!(self.0, Level::Bf16 | Level::Amx)
+    }
+
+    fn int8(self) -> Option<&'static str> {
+        match self.0 {
+            Level::Plain => None,
+            Level::Amx => Some("tdpbusd, few rows by vpdpbusd"),
+            _ => Some("vpdpbusd"),
+        }
+    }
+
     /// # Safety
     /// - That of [`Kernels::multiply`](crate::kernels::arch::Kernels::multiply).
     unsafe fn product(self, product: &Product<'_>, panels: Range<usize>) {
         match (product.weights.dtype, self.0) {
             (Dtype::Float32, _) => products!("avx512f,avx512bw", Single<F32x16>, 4, self, product, panels),
+            #[cfg(test)]
+            // SAFETY: the caller's.
+            (_, Level::Emulated) => unsafe { self.tiled(Emulated::default(), product, panels) },
             (Dtype::Bfloat16, Level::Bf16) => {
                 products!("avx512f,avx512bw,avx512bf16", Pairs, 4, self, product, panels);
             }
+            // Whatever the number of rows: the instruction has its own order of additions.
+            // SAFETY: a token of this level exists only where tiles can be used; the rest is the caller's.
+            (Dtype::Bfloat16, Level::Amx) => unsafe { self.tiled(Hardware::new(), product, panels) },
             (Dtype::Bfloat16, _) => products!("avx512f,avx512bw", Halves<F32x16>, 4, self, product, panels),
             (Dtype::Int8, Level::Plain) => products!("avx512f,avx512bw", Widened, 4, self, product, panels),
+            (Dtype::Int8, Level::Amx) if product.rows >= amx::fewest_rows() => {
+                // SAFETY: as above.
+                unsafe { self.tiled(Hardware::new(), product, panels) }
+            }
             (Dtype::Int8, _) => products!("avx512f,avx512bw,avx512vnni", Quads, 4, self, product, panels),
         }
+    }
+
+    /// Some panels of a product of narrow numbers, by tiles.
+    ///
+    /// # Safety
+    /// - That of [`Kernels::multiply`](crate::kernels::arch::Kernels::multiply).
+    pub(super) unsafe fn tiled<T: Tiles>(self, tiles: T, product: &Product<'_>, panels: Range<usize>) {
+        #[target_feature(enable = "avx512f,avx512bw")]
+        unsafe fn run<T: Tiles>(isa: Avx512, tiles: T, product: &Product<'_>, panels: Range<usize>) {
+            // SAFETY: the caller's.
+            unsafe {
+                match product.weights.dtype {
+                    Dtype::Int8 => tiles::multiply::<T, F32x16, true>(isa, tiles, product, panels),
+                    _ => tiles::multiply::<T, F32x16, false>(isa, tiles, product, panels),
+                }
+            }
+        }
+        // SAFETY: a token exists only where its features were detected; the rest is the caller's.
+        unsafe { run(self, tiles, product, panels) }
     }
 }

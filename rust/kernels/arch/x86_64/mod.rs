@@ -1,8 +1,11 @@
 //! x86-64: a token and a type of vectors per instruction set.
 #![allow(unsafe_code, reason = "intrinsics; every block says which value proves that the CPU has them")]
 
+mod amx;
 mod avx2;
 mod avx512;
+
+use std::arch::x86_64::{__cpuid_count, CpuidResult};
 
 use super::Kernels;
 use crate::kernels::Isa;
@@ -11,6 +14,12 @@ use avx512::Avx512;
 
 #[cfg(test)]
 pub(super) use {avx2::F32x8, avx512::F32x16};
+
+/// For tests: the loops over tiles on processors that have none.
+#[cfg(test)]
+pub(super) fn emulated() -> Option<&'static dyn Kernels> {
+    Avx512::detect(avx512::Level::Emulated).map(|isa| isa as &dyn Kernels)
+}
 
 /// For tests of vectors alone.
 #[cfg(test)]
@@ -34,6 +43,19 @@ pub(super) fn kernels(isa: Isa) -> Option<&'static dyn Kernels> {
         Isa::Avx512 => avx512(avx512::Level::Plain),
         Isa::Avx512Vnni => avx512(avx512::Level::Vnni),
         Isa::Avx512Bf16 => avx512(avx512::Level::Bf16),
+        Isa::Amx => avx512(avx512::Level::Amx),
         _ => None,
     }
+}
+
+/// What the CPU says of itself; leaf 0 says how many leaves there are.
+#[allow(unused_unsafe, reason = "the oldest Rust that counts holds the instruction for unsafe")]
+fn cpuid(leaf: u32) -> CpuidResult {
+    // SAFETY: every x86-64 has the instruction, and answers anything.
+    unsafe { __cpuid_count(leaf, 0) }
+}
+
+/// Which instruction set the CPU has and this process can't use, and why.
+pub(super) fn refused() -> Option<(Isa, &'static str)> {
+    amx::usable().err().map(|why| (Isa::Amx, why))
 }
