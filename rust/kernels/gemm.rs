@@ -102,6 +102,7 @@ impl<'a> Out<'a> {
     }
 
     /// Where it begins, and how far apart rows are, for instructions that write several rows.
+    #[cfg(target_arch = "x86_64")]
     pub(super) fn place(self) -> (*mut f32, usize) {
         (self.start, self.stride)
     }
