@@ -46,17 +46,17 @@ fn permitted() -> Result<(), String> {
         return Err("not enabled by the system".to_owned());
     }
     let vectors = Avx512::detect(Level::Vnni).ok_or("no AVX-512 VNNI beside it")?;
-    request().map_err(|error| format!("permission refused by the kernel: {error}"))?;
+    request().map_err(|why| format!("permission refused by the kernel: {why}"))?;
     // SAFETY: a sample's outputs are its own.
     let by_tiles = |product: &Product<'_>, panels| unsafe { vectors.tiled(Hardware(()), product, panels) };
     if Sample::new(17, 19, 70).agrees(*vectors, by_tiles) { Ok(()) } else { Err("it gives wrong results".to_owned()) }
 }
 
 /// Asks for the state of tiles: a permission for the whole process, also for threads that run already, inherited by forks
-/// and lost with `exec`. It is refused if a thread's stack for signals is too small for what would be saved there.
+/// and lost with `exec`. A thread's first tile instruction then makes the room in which its state is kept.
 /// (Documentation/arch/x86/xstate.rst of the kernel, which has it since 5.16.)
 #[cfg(target_os = "linux")]
-fn request() -> std::io::Result<()> {
+fn request() -> Result<(), String> {
     const ARCH_GET_XCOMP_PERM: libc::c_ulong = 0x1022;
     const ARCH_REQ_XCOMP_PERM: libc::c_ulong = 0x1023;
     const TILE_DATA: libc::c_ulong = 18;
@@ -66,16 +66,21 @@ fn request() -> std::io::Result<()> {
         libc::syscall(libc::SYS_arch_prctl, ARCH_REQ_XCOMP_PERM, TILE_DATA) == 0
             && libc::syscall(libc::SYS_arch_prctl, ARCH_GET_XCOMP_PERM, &raw mut states) == 0
     };
+    let error = std::io::Error::last_os_error();
     match done {
-        false => Err(std::io::Error::last_os_error()),
-        true if states >> TILE_DATA & 1 == 0 => Err(std::io::ErrorKind::PermissionDenied.into()),
-        true => Ok(()),
+        true if states >> TILE_DATA & 1 == 1 => Ok(()),
+        true => Err("it is not among those that were granted".to_owned()),
+        // What the kernel would save there together with it has no room.
+        false if error.raw_os_error() == Some(libc::ENOSPC) => {
+            Err("a thread's stack for signals is too small".to_owned())
+        }
+        false => Err(error.to_string()),
     }
 }
 
 #[cfg(not(target_os = "linux"))]
-fn request() -> std::io::Result<()> {
-    Err(std::io::ErrorKind::Unsupported.into())
+fn request() -> Result<(), String> {
+    Err("it is asked for on Linux alone".to_owned())
 }
 
 impl Hardware {
