@@ -117,7 +117,7 @@ impl Attention<'_> {
 ///
 /// ```
 /// use candlewick::kernels::{Attention, Columns, Span, attention};
-/// use candlewick::{Bounds, Dtype, Rows};
+/// use candlewick::types::{Bounds, Dtype, Rows};
 ///
 /// // Two rows of one number: queries 0, so that all keys are alike, and values 1 and 5.
 /// let qkv = [0.0, 7.0, 1.0, 0.0, -7.0, 5.0];
