@@ -15,6 +15,8 @@
 
 pub mod batch;
 pub mod config;
+#[cfg(feature = "server")]
+pub mod engine;
 mod error;
 pub mod kernels;
 pub mod layers;
