@@ -84,7 +84,10 @@ mod tests {
         }
         assert_eq!(cache.get(&"a").as_deref(), Some(&1));
         cache.keep(Arc::new("c"), Arc::new(3), 10);
-        assert_eq!((cache.get(&"b"), cache.get(&"a").as_deref(), cache.get(&"c").as_deref()), (None, Some(&1), Some(&3)));
+        assert_eq!(
+            (cache.get(&"b"), cache.get(&"a").as_deref(), cache.get(&"c").as_deref()),
+            (None, Some(&1), Some(&3))
+        );
         assert_eq!(cache.size().0, 2);
     }
 

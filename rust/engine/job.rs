@@ -80,8 +80,9 @@ pub enum Failure {
 /// What happens to an item, in this order.
 #[derive(Debug)]
 pub enum Step<A> {
-    /// It was read, and found to be something that can be answered.
-    Read,
+    /// It was read, and found to be something that can be answered; perhaps it was cut at the limit. Who joins others
+    /// may be told twice.
+    Read(Option<Cut>),
     /// The end.
     Done(Result<Arc<Done<A>>, Failure>),
 }
@@ -153,8 +154,8 @@ impl<M: Model> Item<M> {
     pub(super) fn join(&self, waiter: Waiter<M::Answer>) -> Result<(), Waiter<M::Answer>> {
         match &mut *lock(&self.waiters) {
             Some(waiters) => {
-                if self.encoded.get().is_some() {
-                    waiter.tell(Step::Read);
+                if let Some(encoded) = self.encoded.get() {
+                    waiter.tell(Step::Read(encoded.cut));
                 }
                 waiters.push(waiter);
                 Ok(())
@@ -224,10 +225,11 @@ impl<M: Model> Job for Item<M> {
                 work.logits = lengths.iter().map(|_| None).collect();
                 work.times.reading = start.elapsed();
                 drop(work);
+                let cut = encoded.cut;
                 // Set only here: a job is read once.
                 let _ = self.encoded.set(encoded);
                 for waiter in lock(&self.waiters).iter().flatten() {
-                    waiter.tell(Step::Read);
+                    waiter.tell(Step::Read(cut));
                 }
                 lengths
             }

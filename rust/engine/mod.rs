@@ -177,38 +177,33 @@ impl<M: Model> Host<M> {
     /// [`Refusal`] when it would wait for too long.
     pub fn submit(&self, asks: impl IntoIterator<Item = M::Ask>, terms: Terms) -> Result<Ticket<M::Answer>, Refusal> {
         let (sender, receiver) = unbounded_channel();
-        let mut ticket = Ticket { ready: VecDeque::new(), receiver, hits: 0, _permit: None };
-        let mut missed = Vec::new();
+        let (mut ready, mut missed) = (VecDeque::new(), Vec::new());
         for (index, ask) in asks.into_iter().enumerate() {
-            match if terms.cache { lock(&self.cache).get(&ask) } else { None } {
-                Some(done) => ticket.ready.push_back((index, Step::Done(Ok(done)))),
+            match self.known(&ask, terms) {
+                Some(done) => ready.push_back((index, Step::Done(Ok(done)))),
                 None => missed.push((index, Arc::new(ask))),
             }
         }
-        ticket.hits = ticket.ready.len();
-        if missed.is_empty() {
-            return Ok(ticket);
-        }
-        let taken = self.shared.requests.fetch_add(1, Ordering::Relaxed);
-        ticket._permit = Some(Permit(Arc::clone(&self.shared)));
-        if taken >= self.shared.settings.requests {
-            return Err(Refusal::Full(self.shared.settings.target));
-        }
-        self.admit(&missed)?;
-        let mut jobs: Vec<Arc<dyn Job>> = Vec::new();
-        for (index, ask) in missed {
+        let hits = ready.len();
+        let permit = if missed.is_empty() { None } else { Some(self.admit(&missed)?) };
+        let jobs = missed.into_iter().filter_map(|(index, ask)| {
             let waiter = Waiter { index, deadline: terms.deadline, sender: UnboundedSender::clone(&sender) };
-            jobs.extend(self.job(ask, waiter, terms.cache));
+            self.job(ask, waiter, terms.cache)
+        });
+        let jobs: Vec<Arc<dyn Job>> = jobs.collect();
+        if !jobs.is_empty() {
+            let mut state = lock(&self.shared.state);
+            state.add(self.number, jobs)?;
+            let wake = state.idle();
+            drop(state);
+            (0..wake).for_each(|_| self.shared.work.notify_one());
         }
-        if jobs.is_empty() {
-            return Ok(ticket);
-        }
-        let mut state = lock(&self.shared.state);
-        state.add(self.number, jobs)?;
-        let wake = state.idle();
-        drop(state);
-        (0..wake).for_each(|_| self.shared.work.notify_one());
-        Ok(ticket)
+        Ok(Ticket { ready, receiver, hits, _permit: permit })
+    }
+
+    /// The answer that the cache has, if it may be asked.
+    fn known(&self, ask: &M::Ask, terms: Terms) -> Option<Arc<Done<M::Answer>>> {
+        if terms.cache { lock(&self.cache).get(ask) } else { None }
     }
 
     /// The job for an item, unless it joins one that is in flight.
@@ -229,11 +224,18 @@ impl<M: Model> Host<M> {
         Some(item)
     }
 
-    fn admit(&self, missed: &[(usize, Arc<M::Ask>)]) -> Result<(), Refusal> {
+    /// Room for a request, unless it would wait for too long.
+    fn admit(&self, missed: &[(usize, Arc<M::Ask>)]) -> Result<Permit, Refusal> {
+        let Settings { requests, target, .. } = self.shared.settings;
+        let taken = self.shared.requests.fetch_add(1, Ordering::Relaxed);
+        let permit = Permit(Arc::clone(&self.shared));
         let bytes = missed.iter().map(|(_, ask)| self.model.bytes(ask));
         let (own, ahead) = lock(&self.shared.state).forecast(self.number, bytes);
-        let allowed = self.shared.settings.target.max(own);
-        if ahead > allowed { Err(Refusal::Full(ahead - allowed)) } else { Ok(()) }
+        let allowed = target.max(own);
+        if taken >= requests {
+            return Err(Refusal::Full(ahead.max(target)));
+        }
+        if ahead > allowed { Err(Refusal::Full(ahead - allowed)) } else { Ok(permit) }
     }
 }
 

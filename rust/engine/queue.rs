@@ -199,9 +199,16 @@ impl<J: Clone> Queue<J> {
         self.models[model].used += nanoseconds;
     }
 
-    /// What a request that takes `own` waits for at most when flows take turns: of each flow, as much as it has itself.
+    /// What a request that takes `own` waits for when flows take turns: of each flow, as much as it has itself, but its
+    /// next item in any case.
     pub(super) fn ahead(&self, own: f64, cost: impl Fn(usize) -> f64) -> f64 {
-        self.flows.values().map(|flow| (flow.tokens as f64 * cost(flow.model)).min(own)).sum()
+        let of = |flow: &Flow<J>| {
+            let (text, sequence) = (flow.texts.front(), flow.sequences.front());
+            let next = text.map_or(0, |text| text.tokens).max(sequence.map_or(0, |sequence| sequence.tokens));
+            let per_token = cost(flow.model);
+            (flow.tokens as f64 * per_token).min(own.max(next as f64 * per_token))
+        };
+        self.flows.values().map(of).sum()
     }
 
     /// Texts and sequences that wait.
@@ -340,7 +347,8 @@ mod tests {
         let model = queue.add_model();
         queue.add(model, vec![(0, 10); 100]);
         queue.add(model, [(0, 4)]);
-        assert_eq!(queue.ahead(6.0, |_| 1.0), 10.0);
+        assert_eq!(queue.ahead(6.0, |_| 1.0), 14.0);
+        assert_eq!(queue.ahead(50.0, |_| 1.0), 54.0);
         assert_eq!(queue.ahead(5_000.0, |_| 1.0), 1_004.0);
     }
 

@@ -53,7 +53,13 @@ impl Model for Fake {
         }
         let ids: Vec<u32> = ask.split(' ').map(|word| word.len() as u32).collect();
         let slow = u32::from(ask.starts_with("slow"));
-        let kind = if ask.starts_with("spoil") { 2 } else if ask.starts_with("panic") { 3 } else { slow };
+        let kind = if ask.starts_with("spoil") {
+            2
+        } else if ask.starts_with("panic") {
+            3
+        } else {
+            slow
+        };
         let type_ids = vec![kind; ids.len()];
         let windows = vec![Encoding { ids, type_ids, ..Encoding::default() }];
         Ok(Encoded { text: ask.clone(), windows, cut: None })
@@ -183,6 +189,17 @@ fn what_nobody_waits_for_is_not_computed_and_what_runs_stops_between_layers() {
 }
 
 #[test]
+fn a_batch_does_not_wait_for_texts_that_nobody_wants() {
+    let bench = bench(|settings| settings.readers = 0, Duration::ZERO);
+    let first = bench.occupy();
+    let (wanted, unwanted) = (bench.ask(["wanted"]), bench.ask(["unwanted"]));
+    drop(unwanted);
+    bench.open.send(()).unwrap();
+    assert!(only(first).is_ok());
+    assert_eq!(only(wanted), Ok("wanted: 1".to_owned()));
+}
+
+#[test]
 fn a_deadline_ends_what_waits_and_what_runs() {
     let bench = plain();
     let terms = Terms { deadline: Instant::now() + Duration::from_millis(30), cache: true };
@@ -297,7 +314,7 @@ fn a_closed_engine_tells_who_waits() {
 fn steps_come_in_order() {
     let bench = plain();
     let mut ticket = bench.ask(["a"]);
-    assert!(matches!(ticket.wait(), Some((0, Step::Read))));
+    assert!(matches!(ticket.wait(), Some((0, Step::Read(None)))));
     assert!(matches!(ticket.wait(), Some((0, Step::Done(Ok(_))))));
     assert!(ticket.wait().is_none());
 }

@@ -1,7 +1,7 @@
 //! The threads that read and compute, and what they share.
 
 use std::panic::{AssertUnwindSafe, catch_unwind};
-use std::sync::Arc;
+use std::sync::{Arc, PoisonError};
 use std::time::{Duration, Instant};
 
 use super::cost::Cost;
@@ -15,6 +15,9 @@ use crate::types::{Encoding, Logits};
 const SLICE: u32 = 4;
 /// Tokens below which a batch is not shared out between free lanes: weights would be read twice for few rows.
 const WHOLE: usize = 256;
+
+/// Bytes that a token hardly ever has.
+const LONGEST: usize = 32;
 
 /// A model without its types.
 pub(super) trait Compute: Send + Sync {
@@ -63,10 +66,13 @@ impl State {
             return Err(Refusal::Closed);
         }
         let cost = &self.models[model].1;
-        self.queue.add(model, jobs.into_iter().map(|job| {
-            let tokens = cost.tokens_of(job.bytes());
-            (job, tokens)
-        }));
+        self.queue.add(
+            model,
+            jobs.into_iter().map(|job| {
+                let tokens = cost.tokens_of(job.bytes());
+                (job, tokens)
+            }),
+        );
         Ok(())
     }
 
@@ -118,6 +124,19 @@ impl State {
         }
     }
 
+    /// Takes note of a text's windows, none if it can't be answered.
+    fn was_read(&mut self, text: Text<Arc<dyn Job>>, windows: &[usize]) {
+        if self.closed {
+            return text.job.fail(Failure::Closed);
+        }
+        let (bytes, tokens): (_, usize) = (text.job.bytes(), windows.iter().sum());
+        // Of a text that was cut, the number of tokens says nothing.
+        if let (Some(model), true) = (self.queue.model_of(&text), tokens * LONGEST > bytes) {
+            self.models[model].1.observe_text(bytes, tokens);
+        }
+        self.queue.read(text, windows);
+    }
+
     fn finished(&mut self, batch: &Batch, time: Option<Duration>) {
         let lanes = self.running.len();
         let place = self.running.iter().position(|&one| one == (batch.model, batch.tokens));
@@ -149,24 +168,20 @@ impl Worker {
                 } else {
                     state.queue.put_back(batch.model, again);
                 }
-            } else if let Some(text) = state.queue.next_text(|job| job.wanted()) {
+                continue;
+            }
+            let waiting = state.queue.len();
+            if let Some(text) = state.queue.next_text(|job| job.wanted()) {
                 self.wake_next(&state);
                 drop(state);
                 let windows = read(&text);
                 state = lock(&shared.state);
-                let model = state.queue.model_of(&text);
-                if let (Some(model), false) = (model, windows.is_empty()) {
-                    state.models[model].1.observe_text(text.job.bytes(), windows.iter().sum());
-                }
-                if state.closed {
-                    text.job.fail(Failure::Closed);
-                }
-                state.queue.read(text, &windows);
-            } else {
+                state.was_read(text, &windows);
+            } else if state.queue.len() == waiting {
                 state.idle += 1;
-                state = shared.work.wait(state).unwrap_or_else(std::sync::PoisonError::into_inner);
+                state = shared.work.wait(state).unwrap_or_else(PoisonError::into_inner);
                 state.idle -= 1;
-            }
+            } // else texts were dropped that nobody wanted, and a batch may have waited for them
         }
     }
 

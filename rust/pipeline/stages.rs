@@ -29,7 +29,8 @@ impl<T: Task> Pipeline<T> {
         if filled.is_empty() {
             return Ok(sequences.iter().map(|_| self.no_rows()).collect());
         }
-        let mut found = core.pool.run(None, &mut || cancelled(), |_| core.forward(&filled, cancelled, None))??.into_iter();
+        let mut found =
+            core.pool.run(None, &mut || cancelled(), |_| core.forward(&filled, cancelled, None))??.into_iter();
         let of = |sequence: &&Encoding| if sequence.is_empty() { None } else { found.next() };
         Ok(sequences.iter().map(of).map(|logits| logits.unwrap_or_else(|| self.no_rows())).collect())
     }

@@ -82,7 +82,12 @@ impl Task for TokenClassification {
         }
     }
 
-    fn decode(core: &Core, encoded: &Encoded, logits: Vec<Logits>, options: &TokenClassificationOptions) -> Vec<Entity> {
+    fn decode(
+        core: &Core,
+        encoded: &Encoded,
+        logits: Vec<Logits>,
+        options: &TokenClassificationOptions,
+    ) -> Vec<Entity> {
         token_classification::entities(encoded, &logits, &core.config.labels, &core.tokenizer, options)
     }
 }
