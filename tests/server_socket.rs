@@ -23,7 +23,7 @@ struct Running {
 }
 
 fn start(config: Config, listen: Listen, resolver: Resolver) -> Running {
-    let server = Server::bind(listen, config, wanted(&["x"])).unwrap();
+    let server = Server::bind(&listen, config, wanted(&["x"])).unwrap();
     let (address, stopper) = (server.address(), server.stopper());
     let thread = std::thread::spawn(move || server.run(resolver, false));
     Running { address, stopper, thread }
@@ -112,7 +112,7 @@ fn it_listens_on_a_unix_socket_and_removes_it() {
 fn a_port_in_use_is_named() {
     let server = plain();
     let port = server.address.unwrap().port();
-    let second = Server::bind(Listen::Tcp("127.0.0.1".to_owned(), port), Config::default(), wanted(&["x"]));
+    let second = Server::bind(&Listen::Tcp("127.0.0.1".to_owned(), port), Config::default(), wanted(&["x"]));
     assert!(second.err().unwrap().to_string().contains(&format!("127.0.0.1:{port}")));
     server.end().unwrap();
 }

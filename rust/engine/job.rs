@@ -170,9 +170,9 @@ impl<M: Model> Item<M> {
         }
     }
 
-    fn finish(&self, result: Result<Arc<Done<M::Answer>>, Failure>) {
+    fn finish(&self, result: &Result<Arc<Done<M::Answer>>, Failure>) {
         // Kept before it lands, so that who asks the same now finds it in one of the two places.
-        if let (Ok(done), Some(cache)) = (&result, self.cache.upgrade()) {
+        if let (Ok(done), Some(cache)) = (result, self.cache.upgrade()) {
             let bytes = self.model.bytes(&self.ask) + self.model.size(&done.answer);
             lock(&cache).keep(Arc::clone(&self.ask), Arc::clone(done), bytes);
         }
@@ -234,7 +234,7 @@ impl<M: Model> Job for Item<M> {
                 lengths
             }
             Err(error) => {
-                self.finish(Err(Failure::Error(error)));
+                self.finish(&Err(Failure::Error(error)));
                 Vec::new()
             }
         }
@@ -261,11 +261,11 @@ impl<M: Model> Job for Item<M> {
             return;
         }
         let work = std::mem::take(&mut *work);
-        self.finish(self.decode(encoded, work).map(Arc::new).map_err(Failure::Error));
+        self.finish(&self.decode(encoded, work).map(Arc::new).map_err(Failure::Error));
     }
 
     fn fail(&self, failure: Failure) {
-        self.finish(Err(failure));
+        self.finish(&Err(failure));
     }
 }
 

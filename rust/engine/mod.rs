@@ -235,7 +235,7 @@ impl<M: Model> Host<M> {
         if taken >= requests {
             return Err(Refusal::Full(ahead.max(target)));
         }
-        if ahead > allowed { Err(Refusal::Full(ahead - allowed)) } else { Ok(permit) }
+        if ahead > allowed { Err(Refusal::Full(ahead.saturating_sub(allowed))) } else { Ok(permit) }
     }
 }
 

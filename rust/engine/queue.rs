@@ -121,7 +121,7 @@ impl<J: Clone> Queue<J> {
     }
 
     /// A text has been read: the lengths of its windows, none if it failed.
-    pub(super) fn read(&mut self, text: Text<J>, windows: &[usize]) {
+    pub(super) fn read(&mut self, text: &Text<J>, windows: &[usize]) {
         let Some(flow) = self.flows.get_mut(&text.flow) else { return };
         let tokens: usize = windows.iter().sum();
         let model = &mut self.models[flow.model];
@@ -254,7 +254,7 @@ mod tests {
     fn read_all(queue: &mut Queue<usize>) {
         while let Some(text) = queue.next_text(|_| true) {
             let tokens = text.job;
-            queue.read(text, &[tokens]);
+            queue.read(&text, &[tokens]);
         }
     }
 
@@ -310,7 +310,7 @@ mod tests {
         assert_eq!(queue.next_text(|&job| job != 5).map(|text| text.job), Some(6));
         assert!(queue.next_text(|_| false).is_none());
         assert_eq!(queue.len(), 0);
-        queue.read(Text { flow: 1, job: 6, tokens: 6 }, &[4, 2]);
+        queue.read(&Text { flow: 1, job: 6, tokens: 6 }, &[4, 2]);
         assert!(queue.next_batch(model, 100, 10, |_| false).is_empty());
         assert_eq!((queue.len(), queue.flows.len(), queue.ready_tokens(model)), (0, 0, 0));
     }
@@ -322,7 +322,7 @@ mod tests {
         queue.add(model, [(5, 5), (6, 6)]);
         assert_eq!(queue.ripe(|_| 100), None);
         let text = queue.next_text(|_| true).unwrap();
-        queue.read(text, &[5]);
+        queue.read(&text, &[5]);
         assert_eq!((queue.ripe(|_| 100), queue.ripe(|_| 5)), (None, Some(model)));
         assert!(queue.next_text(|_| true).is_some());
         assert_eq!(queue.ripe(|_| 100), Some(model));

@@ -125,13 +125,13 @@ impl State {
     }
 
     /// Takes note of a text's windows, none if it can't be answered.
-    fn was_read(&mut self, text: Text<Arc<dyn Job>>, windows: &[usize]) {
+    fn was_read(&mut self, text: &Text<Arc<dyn Job>>, windows: &[usize]) {
         if self.closed {
             return text.job.fail(Failure::Closed);
         }
         let (bytes, tokens): (_, usize) = (text.job.bytes(), windows.iter().sum());
         // Of a text that was cut, the number of tokens says nothing.
-        if let (Some(model), true) = (self.queue.model_of(&text), tokens * LONGEST > bytes) {
+        if let (Some(model), true) = (self.queue.model_of(text), tokens * LONGEST > bytes) {
             self.models[model].1.observe_text(bytes, tokens);
         }
         self.queue.read(text, windows);
@@ -164,7 +164,7 @@ impl Worker {
                 state = lock(&shared.state);
                 state.finished(&batch, time);
                 if state.closed {
-                    again.into_iter().for_each(|sequence| sequence.job.fail(Failure::Closed));
+                    fail(&again, &Failure::Closed);
                 } else {
                     state.queue.put_back(batch.model, again);
                 }
@@ -176,7 +176,7 @@ impl Worker {
                 drop(state);
                 let windows = read(&text);
                 state = lock(&shared.state);
-                state.was_read(text, &windows);
+                state.was_read(&text, &windows);
             } else if state.queue.len() == waiting {
                 state.idle += 1;
                 state = shared.work.wait(state).unwrap_or_else(PoisonError::into_inner);
@@ -230,13 +230,19 @@ fn compute(batch: &Batch, shared: &Shared) -> (Option<Duration>, Vec<Sequence<Ar
             (None, sequences.iter().map(|sequence| Sequence { alone: true, ..sequence.clone() }).collect())
         }
         Ok(Err(error)) => {
-            sequences.iter().for_each(|sequence| sequence.job.fail(Failure::Error(error.clone())));
+            fail(sequences, &Failure::Error(error));
             (None, Vec::new())
         }
         Err(_) => {
-            sequences.iter().for_each(|sequence| sequence.job.fail(panicked()));
+            fail(sequences, &panicked());
             (None, Vec::new())
         }
+    }
+}
+
+fn fail(sequences: &[Sequence<Arc<dyn Job>>], failure: &Failure) {
+    for sequence in sequences {
+        sequence.job.fail(failure.clone());
     }
 }
 

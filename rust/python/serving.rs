@@ -65,7 +65,7 @@ impl Server {
         let config = config(options)?;
         let wanted = models.into_iter().map(wanted).collect::<PyResult<Vec<_>>>()?;
         let listen = path.map_or(Listen::Tcp(host, port), Listen::Unix);
-        let server = http::Server::bind(listen, config, wanted).map_err(to_exception)?;
+        let server = http::Server::bind(&listen, config, wanted).map_err(to_exception)?;
         let (app, stopper) = (server.app(), server.stopper());
         let address = server.address().map(|address| (address.ip().to_string(), address.port()));
         Ok(Self { waiting: Mutex::new(Some((server, resolver(resolve)))), app, stopper, address })

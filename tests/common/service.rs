@@ -137,7 +137,7 @@ impl Reply {
     /// The message of an error that must have this status, and the form of all errors.
     #[track_caller]
     pub(crate) fn error(&self, status: u16, kind: &str) -> String {
-        assert_eq!(self.status, status, "{}", self.text);
+        assert_eq!(self.status, status, "{:.500}", self.text);
         assert_eq!(self.header("content-type"), "application/json");
         let body = self.json();
         assert_eq!(body["error_type"], kind, "{body}");

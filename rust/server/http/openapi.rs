@@ -109,6 +109,7 @@ struct ServiceOptions {
 
 /// A stretch of text; with the strategy `none` it has `entity` and `index` in place of `entity_group`.
 #[derive(Serialize, ToSchema)]
+#[expect(clippy::struct_field_names, reason = "the names of the wire")]
 struct Entity {
     entity_group: Option<String>,
     entity: Option<String>,

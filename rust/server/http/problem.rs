@@ -52,12 +52,12 @@ impl Problem {
     pub(super) fn loading(id: &str, estimate: f64) -> Self {
         let message = format!("Model {id} is currently loading");
         let (estimate, retry) = (Some(estimate), Some(Duration::from_secs_f64(estimate)));
-        Self { estimate, retry, ..Self::new(StatusCode::SERVICE_UNAVAILABLE, "Loading", message) }
+        Self { retry, estimate, ..Self::new(StatusCode::SERVICE_UNAVAILABLE, "Loading", message) }
     }
 
     pub(super) fn unhealthy(message: String, estimate: Option<f64>) -> Self {
         let retry = estimate.map(Duration::from_secs_f64);
-        Self { estimate, retry, ..Self::new(StatusCode::SERVICE_UNAVAILABLE, "Unhealthy", message) }
+        Self { retry, estimate, ..Self::new(StatusCode::SERVICE_UNAVAILABLE, "Unhealthy", message) }
     }
 
     pub(super) fn too_large(message: String) -> Self {

@@ -67,9 +67,9 @@ impl Server {
     ///
     /// # Errors
     /// [`Error::Backend`] when the address can't be bound, [`Error::Parameter`] for models that make no sense.
-    pub fn bind(listen: Listen, config: Config, wanted: Vec<Wanted>) -> Result<Self> {
-        let failed = |error: io::Error| Error::Backend(format!("can't listen on {}: {error}", shown(&listen)));
-        let socket = match &listen {
+    pub fn bind(listen: &Listen, config: Config, wanted: Vec<Wanted>) -> Result<Self> {
+        let failed = |error: io::Error| Error::Backend(format!("can't listen on {}: {error}", shown(listen)));
+        let socket = match listen {
             Listen::Tcp(host, port) => {
                 let socket = StdTcp::bind((host.as_str(), *port)).map_err(failed)?;
                 socket.set_nonblocking(true).map_err(failed)?;

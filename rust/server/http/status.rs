@@ -69,7 +69,7 @@ pub(super) async fn info(State(app): State<Arc<App>>, names: Names) -> Result<Re
             info[key] = value.clone();
         }
     }
-    Ok(plain(info))
+    Ok(plain(&info))
 }
 
 fn loaded(served: &Served) -> Value {
@@ -116,10 +116,10 @@ pub(super) async fn legacy(State(app): State<Arc<App>>, names: Names) -> Result<
     let slot = app.slot(id(&names).as_deref())?;
     let loaded = matches!(slot.phase(), Phase::Ready(_));
     let state = if loaded { "Loaded" } else { "Loadable" };
-    Ok(plain(json!({ "loaded": loaded, "state": state, "compute_type": "cpu", "framework": "candlewick" })))
+    Ok(plain(&json!({ "loaded": loaded, "state": state, "compute_type": "cpu", "framework": "candlewick" })))
 }
 
-fn plain(value: Value) -> Response {
+fn plain(value: &Value) -> Response {
     ([(CONTENT_TYPE, super::problem::JSON)], value.to_string()).into_response()
 }
 
