@@ -72,6 +72,7 @@ test-rust: | tools  ## Rust: unit tests, integration tests, documentation, the b
 	cargo test --locked
 	cargo test --locked --bench forward -- --test
 	cargo test --locked --bench phases -- --test
+	cargo check --locked --no-default-features
 
 # A crate of its own, which is built in seconds.
 .PHONY: test-loom

@@ -6,7 +6,7 @@
 use std::path::{Path, PathBuf};
 
 /// The result of every fallible function of this crate.
-pub type Result<T> = std::result::Result<T, Error>;
+pub type Result<T, E = Error> = std::result::Result<T, E>;
 
 /// What can go wrong, one variant per class of `candlewick.errors`.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]

@@ -10,11 +10,13 @@
 //! ```
 //!
 //! A model is a folder as the Hub has it: `config.json`, safetensors, tokenizer files. Rooms, from the lowest:
-//! [`kernels`], [`weights`], [`layers`], [`models`]; [`tokenizer`], [`batch`]; [`quality`]; [`postprocess`]; and
-//! [`pipeline`], which knows them all.
+//! [`kernels`], [`weights`], [`layers`], [`models`]; [`tokenizer`], [`batch`]; [`quality`]; [`postprocess`];
+//! [`pipeline`], which knows them all; and, with the feature `server`, `engine` for many callers and [`server`] for HTTP.
 
 pub mod batch;
 pub mod config;
+#[cfg(feature = "server")]
+pub mod engine;
 mod error;
 pub mod kernels;
 pub mod layers;

@@ -20,7 +20,7 @@ use crate::error::{Error, Result};
 /// assert_eq!(words.text(), text.text());
 /// assert_ne!(pair, text);
 /// ```
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq, Hash)]
 pub enum Input {
     /// A text, and the offsets to report instead of the tokenizer's own (one per token, special tokens included).
     Text(String, Option<Vec<Offset>>),
@@ -69,7 +69,7 @@ impl<A: Into<String>, B: Into<String>> From<(A, B)> for Input {
 }
 
 /// Where a token or an entity stands in its text: half-open, in code points unless an [`OffsetUnit`] says otherwise.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Default)]
 pub struct Offset {
     /// First position.
     pub start: u32,
@@ -234,7 +234,7 @@ pub struct Label {
 }
 
 /// Options of every call that have no influence on its results.
-#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Hash)]
 pub struct RunOptions {
     /// Upper limit of texts (or windows) per forward pass.
     pub batch_size: Option<NonZeroUsize>,
@@ -243,7 +243,7 @@ pub struct RunOptions {
 }
 
 /// Options of a token classification call. The defaults are those of the transformers pipeline.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq, Hash)]
 pub struct TokenClassificationOptions {
     /// How tokens become entities.
     pub aggregation_strategy: AggregationStrategy,
@@ -283,7 +283,7 @@ impl Default for TokenClassificationOptions {
 }
 
 /// Options of a text classification call. The defaults are those of the transformers pipeline.
-#[derive(Debug, Clone, Default, PartialEq, Eq)]
+#[derive(Debug, Clone, Default, PartialEq, Eq, Hash)]
 pub struct TextClassificationOptions {
     /// How many labels are answered, best first.
     pub top_k: TopK,
@@ -298,7 +298,7 @@ pub struct TextClassificationOptions {
 }
 
 /// How many labels a text classification answers.
-#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Hash)]
 pub enum TopK {
     /// All of them.
     #[default]
@@ -311,7 +311,7 @@ pub enum TopK {
 macro_rules! named {
     ($(#[$meta:meta])* $option:literal $name:ident { $($(#[$doc:meta])* $variant:ident = $text:literal,)+ }) => {
         $(#[$meta])*
-        #[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize)]
+        #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Default, Serialize, Deserialize)]
         pub enum $name { $($(#[$doc])* $variant,)+ }
 
         impl $name {

@@ -17,7 +17,8 @@ const ROOMS: &[(&str, &[&str])] = &[
     ("quality", &["kernels", "weights", "layers", "models", "tokenizer", "batch"]),
     ("postprocess", &["kernels"]),
     ("pipeline", &["kernels", "weights", "layers", "models", "tokenizer", "batch", "quality", "postprocess"]),
-    ("server", &["pipeline"]),
+    ("engine", &["pipeline"]),
+    ("server", &["kernels", "pipeline", "engine"]),
     ("python", &["kernels", "weights", "layers", "quality", "pipeline", "server"]),
 ];
 const EVERYWHERE: &[&str] = &["error", "types", "config"];

@@ -3,7 +3,7 @@
 
 use candlewick::pipeline::{TextClassification, TokenClassification};
 use candlewick::server::{Request, Settings};
-use candlewick::{TextClassificationOptions, TokenClassificationOptions, TopK};
+use candlewick::{AggregationStrategy, TextClassificationOptions, TokenClassificationOptions, TopK};
 use libfuzzer_sys::fuzz_target;
 
 const SETTINGS: Settings = Settings {
@@ -11,7 +11,7 @@ const SETTINGS: Settings = Settings {
     special_tokens: 2,
     default_top_k: TopK::All,
     strict_parameters: false,
-    max_inputs: None,
+    default_aggregation_strategy: AggregationStrategy::Simple,
 };
 
 fuzz_target!(|body: &[u8]| {

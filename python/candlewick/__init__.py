@@ -10,6 +10,7 @@ from candlewick import errors
 from candlewick._native import __version__
 from candlewick.errors import QualityWarning, TruncationWarning
 from candlewick.pipeline import pipeline
+from candlewick.serving import serve
 from candlewick.text_classification import TextClassificationPipeline
 from candlewick.token_classification import TokenClassificationPipeline
 
@@ -21,4 +22,5 @@ __all__ = [
     "__version__",
     "errors",
     "pipeline",
+    "serve",
 ]

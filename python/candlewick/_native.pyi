@@ -1,6 +1,6 @@
 """The Rust core. Private: use `candlewick.pipeline`."""
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from typing import Any, Final, TypedDict, final
 
 import numpy as np
@@ -12,11 +12,13 @@ from candlewick.types import TextClassificationOptions, TokenClassificationOptio
 __all__ = [
     "Answers",
     "Logits",
+    "Server",
     "TextClassifier",
     "TokenClassifier",
     "__version__",
     "cache_clear",
     "cache_list",
+    "log_to_stderr",
     "machine",
     "task_of",
 ]
@@ -42,6 +44,42 @@ def cache_clear(folder: str) -> tuple[int, int]:
 
 def task_of(folder: str) -> str:
     """Give the task that a model folder's `config.json` names."""
+
+def log_to_stderr(level: str, json: bool) -> bool:
+    """Send logs to standard error; say whether nobody had asked for that before."""
+
+@final
+class Server:
+    """A server that listens, and answers while it runs."""
+
+    def __new__(
+        cls,
+        models: list[tuple[str, str | None, str | None, str | None]],
+        resolve: Callable[[str | None, str | None, str | None], tuple[str, str | None, int]],
+        host: str,
+        port: int,
+        path: str | None,
+        **options: Any,
+    ) -> Server:
+        """Bind; a model is its name, what `resolve` is asked for, revision and task."""
+
+    @property
+    def address(self) -> tuple[str, int] | None:
+        """Host and port, or nothing for a Unix socket."""
+
+    @property
+    def loading(self) -> bool:
+        """Whether a model is neither ready nor failed yet."""
+
+    @property
+    def ready(self) -> bool:
+        """Whether a model answers."""
+
+    def run(self, signals: bool) -> None:
+        """Answer until stopped; with `signals`, SIGTERM and SIGINT do that."""
+
+    def stop(self) -> None:
+        """Finish what is being answered; the second time, end at once."""
 
 @final
 class Answers(Iterator[tuple[int, Any, tuple[int, int] | None]]):

@@ -43,6 +43,10 @@ def main() -> None:
 
         print(f"candlewick {__version__}")
         return
+    if sys.argv[1:2] == ["serve"]:  # a server should be there at once
+        from candlewick._cli_serve import main as serve
+
+        sys.exit(serve(sys.argv[2:]))
     sys.exit(_run())
 
 
@@ -221,6 +225,10 @@ def _app() -> Any:
         if format_ not in ("table", "jsonl"):
             _usage(f"--format: expected one of table, jsonl, got {format_}")
         run(model, task=task, revision=revision, dtype=dtype, lengths=tokens, threads=threads, format_=format_)
+
+    @app.command(context_settings={"help_option_names": []})
+    def serve() -> None:
+        """Serve models with the HTTP interface of the Inference API."""  # listed in --help; `main` answers it
 
     cache = typer.Typer(help="Packed weights that are kept on disk.", no_args_is_help=True)
     app.add_typer(cache, name="cache")

@@ -4,7 +4,7 @@ use std::num::NonZeroUsize;
 use std::ops::Range;
 use std::path::Path;
 use std::sync::atomic::{AtomicUsize, Ordering};
-use std::sync::{Mutex, PoisonError};
+use std::sync::{Arc, Mutex, PoisonError};
 
 use super::LoadOptions;
 use super::network::{self, Network, PackedCache};
@@ -32,7 +32,7 @@ pub struct Core {
     /// What int8 was measured to change.
     pub(super) report: Option<Report>,
     pub(super) cache: PackedCache,
-    pub(super) pool: Pool,
+    pub(super) pool: Arc<Pool>,
     pub(super) isa: Isa,
     pub(super) dtype: Dtype,
     /// Limit of truncation: the smaller of tokenizer's and network's.
@@ -46,7 +46,7 @@ pub struct Core {
 }
 
 impl Core {
-    pub(super) fn load(folder: &Path, task: Task, options: &LoadOptions) -> Result<Self> {
+    pub(super) fn load(folder: &Path, task: Task, options: &LoadOptions, pool: Arc<Pool>) -> Result<Self> {
         let isa = isa::selected().map_err(|error| Error::parameter(isa::VARIABLE, error.allowed, &error.asked))?;
         if !folder.is_dir() {
             return Err(Error::ModelNotFound { path: folder.to_owned(), message: "no such folder".to_owned() });
@@ -66,8 +66,7 @@ impl Core {
             let expected = format!("at least {least}, for special tokens and one more");
             return Err(Error::parameter("max_tokens", expected, &max_tokens));
         }
-        let threads = options.threads.map_or_else(threads_from_environment, |threads| Ok(Some(threads)))?;
-        let (pool, arenas, computed) = (Pool::new(threads), Mutex::default(), AtomicUsize::new(0));
+        let (arenas, computed) = (Mutex::default(), AtomicUsize::new(0));
         let load = || network::load(folder, &config, task, &tokenizer, max_tokens, options);
         let Network { model, dtype, report, cache } = pool.run(None, &mut || false, |_| load())??;
         Ok(Self { config, tokenizer, model, report, cache, pool, isa, dtype, max_tokens, positions, arenas, computed })

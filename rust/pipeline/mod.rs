@@ -2,6 +2,7 @@
 
 mod core;
 mod network;
+mod stages;
 mod stream;
 mod task;
 
@@ -14,7 +15,7 @@ use std::sync::atomic::Ordering;
 #[cfg(doc)]
 use crate::error::Error;
 use crate::error::Result;
-use crate::kernels::Isa;
+use crate::kernels::{Isa, Pool};
 use crate::layers::{Profile, Stage};
 pub use crate::models::Work;
 use crate::quality::Report;
@@ -107,7 +108,16 @@ impl<T: Task> Pipeline<T> {
     /// [`Error::ModelNotFound`], [`Error::ModelFormat`] and [`Error::Unsupported`] for what is in the folder;
     /// [`Error::Parameter`] when an option does not fit the model, or the model has another task.
     pub fn load(folder: impl AsRef<Path>, options: &LoadOptions) -> Result<Self> {
-        let core = Core::load(folder.as_ref(), T::NAME, options)?;
+        let threads = options.threads.map_or_else(threads_from_environment, |threads| Ok(Some(threads)))?;
+        Self::load_on(folder, options, Arc::new(Pool::new(threads)))
+    }
+
+    /// The same on threads that several models share, so that they do not take each other's processors.
+    ///
+    /// # Errors
+    /// As for [`Pipeline::load`].
+    pub fn load_on(folder: impl AsRef<Path>, options: &LoadOptions, pool: Arc<Pool>) -> Result<Self> {
+        let core = Core::load(folder.as_ref(), T::NAME, options, pool)?;
         Ok(Self { core: Arc::new(core), task: PhantomData })
     }
 
@@ -163,7 +173,7 @@ impl<T: Task> Pipeline<T> {
             let encoded = profile.time(Stage::Tokenization, || core.encode(0, input, fit))?;
             let windows: Vec<_> = encoded.windows.iter().filter(|window| !window.is_empty()).collect();
             let logits = core.forward(&windows, &|| false, Some(profile))?;
-            Ok(profile.time(Stage::Decoding, || T::decode(core, encoded, logits, options)))
+            Ok(profile.time(Stage::Decoding, || T::decode(core, &encoded, logits, options)))
         })?
     }
 

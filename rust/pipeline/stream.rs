@@ -128,7 +128,7 @@ impl<T: Task> Stream<T> {
             let (index, item) = complete[at].lock().ok()?.take()?;
             let cut = item.encoded.cut;
             let logits = item.logits.into_iter().flatten().collect();
-            Some((index, Answer { output: T::decode(core, item.encoded, logits, options), cut }))
+            Some((index, Answer { output: T::decode(core, &item.encoded, logits, options), cut }))
         };
         self.ready.extend(kernels::map(complete.len(), decode).into_iter().flatten());
         Ok(())

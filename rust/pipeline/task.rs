@@ -36,7 +36,7 @@ pub trait Task: private::Sealed + Send + Sync + 'static {
 
     /// Logits to the answer of one input.
     #[doc(hidden)]
-    fn decode(core: &Core, encoded: Encoded, logits: Vec<Logits>, options: &Self::Options) -> Self::Output;
+    fn decode(core: &Core, encoded: &Encoded, logits: Vec<Logits>, options: &Self::Options) -> Self::Output;
 }
 
 mod private {
@@ -82,8 +82,13 @@ impl Task for TokenClassification {
         }
     }
 
-    fn decode(core: &Core, encoded: Encoded, logits: Vec<Logits>, options: &TokenClassificationOptions) -> Vec<Entity> {
-        token_classification::entities(&encoded, &logits, &core.config.labels, &core.tokenizer, options)
+    fn decode(
+        core: &Core,
+        encoded: &Encoded,
+        logits: Vec<Logits>,
+        options: &TokenClassificationOptions,
+    ) -> Vec<Entity> {
+        token_classification::entities(encoded, &logits, &core.config.labels, &core.tokenizer, options)
     }
 }
 
@@ -125,7 +130,7 @@ impl Task for TextClassification {
         }
     }
 
-    fn decode(core: &Core, _: Encoded, logits: Vec<Logits>, options: &TextClassificationOptions) -> Vec<Label> {
+    fn decode(core: &Core, _: &Encoded, logits: Vec<Logits>, options: &TextClassificationOptions) -> Vec<Label> {
         let config = &core.config;
         let values = logits.first().map_or(&[][..], |logits| &logits.values);
         text_classification::labels_of(
@@ -170,8 +175,8 @@ impl<T: Task> Task for Raw<T> {
         T::check(index, input)
     }
 
-    fn decode(core: &Core, mut encoded: Encoded, mut logits: Vec<Logits>, _: &T::Options) -> TokenLogits {
-        let encoding = encoded.windows.swap_remove(0);
+    fn decode(core: &Core, encoded: &Encoded, mut logits: Vec<Logits>, _: &T::Options) -> TokenLogits {
+        let encoding = encoded.windows[0].clone();
         let tokens = encoding.ids.iter().map(|&id| core.tokenizer.token(id).into_owned()).collect();
         TokenLogits { tokens, encoding, logits: logits.swap_remove(0) }
     }

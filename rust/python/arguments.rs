@@ -2,6 +2,7 @@
 
 use std::num::NonZeroUsize;
 use std::str::FromStr;
+use std::time::Duration;
 
 use pyo3::exceptions::PyTypeError;
 use pyo3::prelude::*;
@@ -64,6 +65,20 @@ impl<'a, 'py> Keywords<'a, 'py> {
     pub(super) fn flag(&self, key: &'static str) -> PyResult<bool> {
         let Some(value) = self.get(key)? else { return Ok(false) };
         value.cast::<PyBool>().map(PyBoolMethods::is_true).map_err(|_| parameter(key, "True or False", &shown(&value)))
+    }
+
+    /// A list of strings; not given is an empty one.
+    pub(super) fn strings(&self, key: &'static str) -> PyResult<Vec<String>> {
+        let Some(value) = self.get(key)? else { return Ok(Vec::new()) };
+        let list = if value.is_instance_of::<PyString>() { None } else { value.extract().ok() };
+        list.ok_or_else(|| parameter(key, "a list of strings", &kind(&value)))
+    }
+
+    /// A time in seconds.
+    pub(super) fn seconds(&self, key: &'static str) -> PyResult<Option<Duration>> {
+        let Some(value) = self.get(key)? else { return Ok(None) };
+        let seconds = value.extract::<f64>().ok().and_then(|seconds| Duration::try_from_secs_f64(seconds).ok());
+        seconds.map(Some).ok_or_else(|| parameter(key, "seconds, 0 or more", &shown(&value)))
     }
 
     /// Texts, or pairs of texts, that stand for what the model will get.

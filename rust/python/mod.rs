@@ -4,6 +4,7 @@ mod arguments;
 mod classifiers;
 mod errors;
 mod results;
+mod serving;
 mod work;
 
 use std::num::NonZeroUsize;
@@ -79,6 +80,8 @@ mod _native {
     use super::classifiers::{TextClassifier, TokenClassifier};
     #[pymodule_export]
     use super::results::{Answers, Logits};
+    #[pymodule_export]
+    use super::serving::{Server, log_to_stderr};
     #[pymodule_export]
     use super::{cache_clear, cache_list, machine, task_of};
 

@@ -14,6 +14,10 @@ pub trait Answers {
     /// The JSON values of one input, or `None` when a score is not a number.
     #[doc(hidden)]
     fn items(&self) -> Option<Vec<Item<'_>>>;
+
+    /// Labels with their scores, best first.
+    #[doc(hidden)]
+    fn scores(&self) -> impl Iterator<Item = (&str, f32)>;
 }
 
 /// One entity or label; the order of the fields is that of the hosted API.
@@ -32,6 +36,10 @@ impl Answers for Vec<Entity> {
     fn items(&self) -> Option<Vec<Item<'_>>> {
         self.iter().map(entity).collect()
     }
+
+    fn scores(&self) -> impl Iterator<Item = (&str, f32)> {
+        self.iter().map(|entity| (&*entity.label, entity.score))
+    }
 }
 
 impl Answers for Vec<Label> {
@@ -39,6 +47,10 @@ impl Answers for Vec<Label> {
 
     fn items(&self) -> Option<Vec<Item<'_>>> {
         self.iter().map(|label| Some(Item::Label { label: &label.label, score: score(label.score)? })).collect()
+    }
+
+    fn scores(&self) -> impl Iterator<Item = (&str, f32)> {
+        self.iter().map(|label| (&*label.label, label.score))
     }
 }
 
@@ -55,10 +67,49 @@ fn score(score: f32) -> Option<f64> {
     score.is_finite().then_some(score.into())
 }
 
+/// The JSON list of one input's answer.
+///
+/// # Errors
+/// [`Error::Backend`] when a score is not a number.
+pub(super) fn list<A: Answers>(answer: &A) -> Result<String> {
+    let items = answer.items().ok_or_else(not_numbers)?;
+    serde_json::to_string(&items).map_err(|error| Error::Backend(error.to_string()))
+}
+
+/// The same as text-embeddings-inference writes it: scores in f32, before their labels.
+///
+/// # Errors
+/// As for [`list`].
+#[cfg(feature = "server")]
+pub(super) fn plain_list<A: Answers>(answer: &A) -> Result<String> {
+    #[derive(Serialize)]
+    struct Plain<'a> {
+        score: f32,
+        label: &'a str,
+    }
+    let plain = |(label, score): (_, f32)| score.is_finite().then_some(Plain { score, label });
+    let items: Vec<_> = answer.scores().map(plain).collect::<Option<_>>().ok_or_else(not_numbers)?;
+    serde_json::to_string(&items).map_err(|error| Error::Backend(error.to_string()))
+}
+
+/// The best label's score alone, in f32.
+///
+/// # Errors
+/// As for [`list`].
+#[cfg(feature = "server")]
+pub(super) fn first_score<A: Answers>(answer: &A) -> Result<String> {
+    let score = answer.scores().next().map(|(_, score)| score).filter(|score| score.is_finite());
+    score.map(|score| serde_json::json!(score).to_string()).ok_or_else(not_numbers)
+}
+
+fn not_numbers() -> Error {
+    Error::Backend("the model's scores are not numbers".to_owned())
+}
+
 /// The response body for the answers of a request.
 pub(super) fn body<A: Answers>(answers: &[A], single: bool) -> Result<String> {
     let items: Option<Vec<_>> = answers.iter().map(Answers::items).collect();
-    let items = items.ok_or_else(|| Error::Backend("the model's scores are not numbers".to_owned()))?;
+    let items = items.ok_or_else(not_numbers)?;
     let written = match &items[..] {
         [only] if single && !A::NESTED => serde_json::to_string(only),
         _ => serde_json::to_string(&items),

@@ -1,18 +1,20 @@
 //! The Inference API: what a request body asks, and how its answer is written.
 //!
-//! Pure functions so far; `pipeline.query` of the Python package calls them, and the HTTP server will.
+//! Pure functions, which `pipeline.query` of the Python package calls, and in `http` the server around them.
 
 mod answer;
+#[cfg(feature = "server")]
+pub mod http;
 mod parameters;
 mod request;
 
 use crate::error::Result;
 use crate::pipeline::{Answer, Pipeline};
-use crate::types::TopK;
+use crate::types::{AggregationStrategy, TopK};
 
 pub use answer::Answers;
 pub use parameters::Parameters;
-pub use request::Request;
+pub use request::{Body, Request};
 
 /// What the model and the operator of a server decide about requests.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -26,8 +28,8 @@ pub struct Settings {
     /// Whether an unknown parameter of text classification is an error and not only a warning, as it always is for
     /// token classification.
     pub strict_parameters: bool,
-    /// Most inputs of one request; `None` = any number.
-    pub max_inputs: Option<usize>,
+    /// How tokens become entities where a request does not say.
+    pub default_aggregation_strategy: AggregationStrategy,
 }
 
 /// Answers a request body with a response body and the warnings that belong to it; `watch` as for
@@ -58,7 +60,7 @@ pub fn query<T: Parameters<Output: Answers>>(
         special_tokens: pipeline.special_tokens(),
         default_top_k: TopK::All,
         strict_parameters: false,
-        max_inputs: None,
+        default_aggregation_strategy: AggregationStrategy::Simple,
     };
     let request = Request::<T::Options>::parse::<T>(body, &settings)?;
     let answers = pipeline.stream(request.inputs, &request.options)?.into_answers(watch)?;

@@ -32,7 +32,7 @@ impl Parameters for TokenClassification {
     const PAIRS: bool = false;
 
     fn read(given: &mut Given, settings: &Settings) -> TokenClassificationOptions {
-        let aggregation_strategy = given.name("aggregation_strategy").unwrap_or(AggregationStrategy::Simple);
+        let aggregation_strategy = given.name("aggregation_strategy").unwrap_or(settings.default_aggregation_strategy);
         let last = settings.max_tokens.saturating_sub(settings.special_tokens + 1) as u64;
         let stride = given.whole("stride", 0..=last);
         if stride.is_some() && aggregation_strategy == AggregationStrategy::None {

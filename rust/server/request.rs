@@ -26,13 +26,67 @@ pub struct Request<O> {
     pub warnings: Vec<String>,
 }
 
+/// The members of a request's body.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Body(Map<String, Value>);
+
+impl Body {
+    /// Reads a JSON object; one byte order mark may stand before it.
+    ///
+    /// # Errors
+    /// [`Error::Parameter`] for everything else.
+    pub fn parse(body: &[u8]) -> Result<Self> {
+        let body = body.strip_prefix(b"\xef\xbb\xbf").unwrap_or(body);
+        match serde_json::from_slice(body) {
+            Ok(Value::Object(object)) => Ok(Self(object)),
+            Ok(other) => Err(Error::parameter("body", "a JSON object with inputs", &kind(&other))),
+            Err(error) => {
+                let got = format_args!("broken JSON ({error})");
+                Err(Error::parameter("body", "a JSON object with inputs", &got))
+            }
+        }
+    }
+
+    /// A text without any JSON around it.
+    pub fn text(text: String) -> Self {
+        Self(Map::from_iter([("inputs".to_owned(), Value::String(text))]))
+    }
+
+    /// Parameters of the URL, where the body has none: whole numbers, `true`, `false`, and strings.
+    #[must_use]
+    pub fn or_parameters(mut self, query: impl IntoIterator<Item = (String, String)>) -> Self {
+        let value = |text: String| match text.as_str() {
+            "true" => Value::Bool(true),
+            "false" => Value::Bool(false),
+            _ => text.parse::<i64>().map_or_else(|_| Value::String(text), Value::from),
+        };
+        let parameters: Map<_, _> = query.into_iter().map(|(key, text)| (key, value(text))).collect();
+        if !parameters.is_empty() {
+            self.0.entry("parameters").or_insert(Value::Object(parameters));
+        }
+        self
+    }
+
+    /// `options.wait_for_model`, where it is one.
+    pub fn waits_for_model(&self) -> Option<bool> {
+        self.0.get("options")?.get("wait_for_model")?.as_bool()
+    }
+}
+
 impl<O> Request<O> {
     /// Reads a body. Everything that is wrong with it is told at once.
     ///
     /// # Errors
     /// [`Error::Parameter`], [`Error::Input`] or [`Error::Several`] of them.
     pub fn parse<T: Parameters<Options = O>>(body: &[u8], settings: &Settings) -> Result<Self> {
-        let mut body = object(body)?;
+        Self::read::<T>(Body::parse(body)?, settings)
+    }
+
+    /// Gives a body's members their types. Everything that is wrong with it is told at once.
+    ///
+    /// # Errors
+    /// As for [`Request::parse`].
+    pub fn read<T: Parameters<Options = O>>(Body(mut body): Body, settings: &Settings) -> Result<Self> {
         let mut given = Given::default();
         match body.remove("parameters") {
             None | Some(Value::Null) => (),
@@ -53,11 +107,7 @@ impl<O> Request<O> {
             Some(inputs) => read_inputs(inputs, T::PAIRS),
             None => Err(Error::parameter("inputs", expected(T::PAIRS), &"nothing")),
         };
-        let limit = settings.max_inputs.unwrap_or(usize::MAX);
         match read {
-            Ok((inputs, _)) if inputs.len() > limit => {
-                given.refuse("inputs", &format!("at most {limit} in one request"), &inputs.len());
-            }
             Ok((inputs, single)) if given.problems.is_empty() => {
                 return Ok(Self { inputs, single, options, stream, use_cache, wait_for_model, warnings });
             }
@@ -67,18 +117,6 @@ impl<O> Request<O> {
         match <[Error; 1]>::try_from(given.problems) {
             Ok([problem]) => Err(problem),
             Err(problems) => Err(Error::Several(problems)),
-        }
-    }
-}
-
-/// The body's JSON object; one byte order mark may stand before it.
-fn object(body: &[u8]) -> Result<Map<String, Value>> {
-    let body = body.strip_prefix(b"\xef\xbb\xbf").unwrap_or(body);
-    match serde_json::from_slice(body) {
-        Ok(Value::Object(object)) => Ok(object),
-        Ok(other) => Err(Error::parameter("body", "a JSON object with inputs", &kind(&other))),
-        Err(error) => {
-            Err(Error::parameter("body", "a JSON object with inputs", &format_args!("broken JSON ({error})")))
         }
     }
 }
@@ -205,7 +243,7 @@ mod tests {
         special_tokens: 2,
         default_top_k: TopK::All,
         strict_parameters: false,
-        max_inputs: Some(3),
+        default_aggregation_strategy: AggregationStrategy::Simple,
     };
 
     fn token(body: &str) -> Result<Token> {
@@ -279,7 +317,6 @@ mod tests {
         assert!(!token(r#"{"inputs":["a"]}"#).unwrap().single && token(r#"{"inputs":"a"}"#).unwrap().single);
         assert_refused(token(r#"{"inputs":[]}"#), "at least one input");
         assert_refused(token(r#"{"inputs":{"text":"a"}}"#), "expected a string, got an object");
-        assert_refused(token(r#"{"inputs":["a","b","c","d"]}"#), "at most 3 in one request, got 4");
         for inputs in ["[]", "5", "null", "true"] {
             assert_refused(text(&format!(r#"{{"inputs":{inputs}}}"#)), "inputs: expected");
         }
@@ -378,6 +415,19 @@ mod tests {
         assert!(token(r#"{"inputs":"a","stream":true}"#).unwrap().stream);
         assert!(token_with(r#""stream":true"#).unwrap().stream);
         assert_refused(token(r#"{"inputs":"a","stream":"yes"}"#), "stream: expected true or false");
+    }
+
+    #[test]
+    fn parameters_of_the_url_stand_in_for_those_of_the_body() {
+        let query = || [("top_k", "2"), ("function_to_apply", "none")].map(|(key, value)| (key.into(), value.into()));
+        let read = |body: &str| {
+            Text::read::<TextClassification>(Body::parse(body.as_bytes()).unwrap().or_parameters(query()), &SETTINGS)
+        };
+        let options = read(r#"{"inputs":"a"}"#).unwrap().options;
+        assert_eq!((options.top_k, options.function_to_apply), (TopK::Count(2), Function::None));
+        assert_eq!(read(r#"{"inputs":"a","parameters":{}}"#).unwrap().options.top_k, TopK::All);
+        let request = Text::read::<TextClassification>(Body::text("a".to_owned()), &SETTINGS).unwrap();
+        assert_eq!((request.inputs, request.single), (vec!["a".into()], true));
     }
 
     #[test]

@@ -1,6 +1,9 @@
 //! A tiny BERT that is written to a folder, to be changed before it is loaded.
 #![allow(dead_code, reason = "no test needs all of it")]
 
+#[cfg(feature = "server")]
+pub(crate) mod service;
+
 use std::collections::BTreeMap;
 use std::path::Path;
 

@@ -1,0 +1,252 @@
+//! The threads that read and compute, and what they share.
+
+use std::panic::{AssertUnwindSafe, catch_unwind};
+use std::sync::{Arc, PoisonError};
+use std::time::{Duration, Instant};
+
+use super::cost::Cost;
+use super::job::{Failure, Job, Model, lock};
+use super::queue::{Queue, Sequence, Text};
+use super::{Batched, Refusal, Shared};
+use crate::error::{Error, Result};
+use crate::types::{Encoding, Logits};
+
+/// A batch takes at most this part of the target latency, so that who comes while it runs does not wait for long.
+const SLICE: u32 = 4;
+/// Tokens below which a batch is not shared out between free lanes: weights would be read twice for few rows.
+const WHOLE: usize = 256;
+
+/// Bytes that a token hardly ever has.
+const LONGEST: usize = 32;
+
+/// A model without its types.
+pub(super) trait Compute: Send + Sync {
+    fn compute(&self, sequences: &[&Encoding], cancelled: &dyn Fn() -> bool) -> Result<Vec<Logits>>;
+}
+
+impl<M: Model> Compute for M {
+    fn compute(&self, sequences: &[&Encoding], cancelled: &dyn Fn() -> bool) -> Result<Vec<Logits>> {
+        self.forward(sequences, cancelled)
+    }
+}
+
+type Jobs = Queue<Arc<dyn Job>>;
+
+/// Behind the engine's lock.
+pub(super) struct State {
+    queue: Jobs,
+    models: Vec<(Arc<dyn Compute>, Cost)>,
+    /// Model and tokens of batches that are being computed.
+    running: Vec<(usize, usize)>,
+    /// Workers that wait for work.
+    idle: usize,
+    closed: bool,
+}
+
+/// A batch on its way.
+struct Batch {
+    model: usize,
+    compute: Arc<dyn Compute>,
+    sequences: Vec<Sequence<Arc<dyn Job>>>,
+    tokens: usize,
+}
+
+impl State {
+    pub(super) fn new() -> Self {
+        Self { queue: Queue::new(), models: Vec::new(), running: Vec::new(), idle: 0, closed: false }
+    }
+
+    pub(super) fn add_model(&mut self, model: Arc<dyn Compute>) -> usize {
+        self.models.push((model, Cost::default()));
+        self.queue.add_model()
+    }
+
+    pub(super) fn add(&mut self, model: usize, jobs: Vec<Arc<dyn Job>>) -> Result<(), Refusal> {
+        if self.closed {
+            return Err(Refusal::Closed);
+        }
+        let cost = &self.models[model].1;
+        self.queue.add(
+            model,
+            jobs.into_iter().map(|job| {
+                let tokens = cost.tokens_of(job.bytes());
+                (job, tokens)
+            }),
+        );
+        Ok(())
+    }
+
+    /// Workers that it would make sense to wake.
+    pub(super) fn idle(&self) -> usize {
+        self.idle.min(self.queue.len())
+    }
+
+    pub(super) fn waiting(&self) -> usize {
+        self.queue.len()
+    }
+
+    pub(super) fn close(&mut self) -> Vec<Arc<dyn Job>> {
+        self.closed = true;
+        self.queue.drain()
+    }
+
+    /// How long a request's own work takes, and how long it would wait for that of others.
+    pub(super) fn forecast(&self, model: usize, bytes: impl Iterator<Item = usize>) -> (Duration, Duration) {
+        let nanoseconds = |model: usize| self.models[model].1.line().per_token;
+        let cost = &self.models[model].1;
+        let own: usize = bytes.map(|bytes| cost.tokens_of(bytes)).sum();
+        let own = own as f64 * nanoseconds(model);
+        let running: f64 = self.running.iter().map(|&(model, tokens)| tokens as f64 * nanoseconds(model)).sum();
+        let ahead = self.queue.ahead(own, nanoseconds) + running;
+        (Duration::from_nanos(own as u64), Duration::from_nanos(ahead as u64))
+    }
+
+    /// The next batch, if a lane is free and one is due.
+    fn batch(&mut self, shared: &Shared) -> Option<Batch> {
+        let settings = &shared.settings;
+        let free = settings.lanes.get().saturating_sub(self.running.len());
+        if free == 0 {
+            return None;
+        }
+        let budget = |model: usize| self.models[model].1.budget(settings.target / SLICE, settings.batch_tokens);
+        loop {
+            let model = self.queue.ripe(budget)?;
+            // An even share for every free lane.
+            let share = self.queue.ready_tokens(model).div_ceil(free).max(WHOLE);
+            let most = settings.batch_sequences;
+            let sequences = self.queue.next_batch(model, budget(model).min(share), most, |job| job.wanted());
+            if sequences.is_empty() {
+                continue; // none of them was wanted any more
+            }
+            let tokens = sequences.iter().map(|sequence| sequence.tokens).sum();
+            self.running.push((model, tokens));
+            return Some(Batch { model, compute: Arc::clone(&self.models[model].0), sequences, tokens });
+        }
+    }
+
+    /// Takes note of a text's windows, none if it can't be answered.
+    fn was_read(&mut self, text: &Text<Arc<dyn Job>>, windows: &[usize]) {
+        if self.closed {
+            return text.job.fail(Failure::Closed);
+        }
+        let (bytes, tokens): (_, usize) = (text.job.bytes(), windows.iter().sum());
+        // Of a text that was cut, the number of tokens says nothing.
+        if let (Some(model), true) = (self.queue.model_of(text), tokens * LONGEST > bytes) {
+            self.models[model].1.observe_text(bytes, tokens);
+        }
+        self.queue.read(text, windows);
+    }
+
+    fn finished(&mut self, batch: &Batch, time: Option<Duration>) {
+        let lanes = self.running.len();
+        let place = self.running.iter().position(|&one| one == (batch.model, batch.tokens));
+        place.map(|place| self.running.swap_remove(place));
+        if let Some(time) = time {
+            let share = 1.0 / lanes.max(1) as f64;
+            self.models[batch.model].1.observe(batch.tokens, time, share);
+            self.queue.charge(batch.model, time.as_nanos() as f64);
+        }
+    }
+}
+
+/// One thread.
+pub(super) struct Worker(pub(super) Arc<Shared>);
+
+impl Worker {
+    pub(super) fn run(&self) {
+        let shared = &self.0;
+        let mut state = lock(&shared.state);
+        while !state.closed {
+            if let Some(batch) = state.batch(shared) {
+                self.wake_next(&state);
+                drop(state);
+                let (time, again) = compute(&batch, shared);
+                state = lock(&shared.state);
+                state.finished(&batch, time);
+                if state.closed {
+                    fail(&again, &Failure::Closed);
+                } else {
+                    state.queue.put_back(batch.model, again);
+                }
+                continue;
+            }
+            let waiting = state.queue.len();
+            if let Some(text) = state.queue.next_text(|job| job.wanted()) {
+                self.wake_next(&state);
+                drop(state);
+                let windows = read(&text);
+                state = lock(&shared.state);
+                state.was_read(&text, &windows);
+            } else if state.queue.len() == waiting {
+                state.idle += 1;
+                state = shared.work.wait(state).unwrap_or_else(PoisonError::into_inner);
+                state.idle -= 1;
+            } // else texts were dropped that nobody wanted, and a batch may have waited for them
+        }
+    }
+
+    /// There may be more to do than this worker now does.
+    fn wake_next(&self, state: &State) {
+        if state.idle() > 0 {
+            self.0.work.notify_one();
+        }
+    }
+}
+
+fn read(text: &Text<Arc<dyn Job>>) -> Vec<usize> {
+    catch_unwind(AssertUnwindSafe(|| text.job.read())).unwrap_or_else(|_| {
+        text.job.fail(panicked());
+        Vec::new()
+    })
+}
+
+/// Computes a batch and hands out what it gave: the time of the network if it ran to its end, and what has to be
+/// computed again.
+fn compute(batch: &Batch, shared: &Shared) -> (Option<Duration>, Vec<Sequence<Arc<dyn Job>>>) {
+    let sequences = &batch.sequences;
+    let cancelled = || !sequences.iter().any(|sequence| sequence.job.wanted());
+    let windows: Vec<&Encoding> =
+        sequences.iter().filter_map(|sequence| sequence.job.window(sequence.window)).collect();
+    let started = Instant::now();
+    let result = catch_unwind(AssertUnwindSafe(|| batch.compute.compute(&windows, &cancelled)));
+    let time = started.elapsed();
+    match result {
+        Ok(Ok(logits)) => {
+            (shared.observer)(Batched { sequences: sequences.len(), tokens: batch.tokens, time });
+            for (sequence, logits) in sequences.iter().zip(logits) {
+                let decode = || sequence.job.computed(sequence.window, logits, started, time);
+                if catch_unwind(AssertUnwindSafe(decode)).is_err() {
+                    sequence.job.fail(panicked());
+                }
+            }
+            (Some(time), Vec::new())
+        }
+        // Somebody may have asked for one of them again in the meantime.
+        Ok(Err(Error::Interrupted)) => {
+            (None, sequences.iter().filter(|sequence| sequence.job.wanted()).cloned().collect())
+        }
+        // One sequence of several spoils a batch; which one, they tell alone.
+        Ok(Err(_)) | Err(_) if sequences.len() > 1 => {
+            (None, sequences.iter().map(|sequence| Sequence { alone: true, ..sequence.clone() }).collect())
+        }
+        Ok(Err(error)) => {
+            fail(sequences, &Failure::Error(error));
+            (None, Vec::new())
+        }
+        Err(_) => {
+            fail(sequences, &panicked());
+            (None, Vec::new())
+        }
+    }
+}
+
+fn fail(sequences: &[Sequence<Arc<dyn Job>>], failure: &Failure) {
+    for sequence in sequences {
+        sequence.job.fail(failure.clone());
+    }
+}
+
+/// What a panic says could quote a user's text.
+fn panicked() -> Failure {
+    Failure::Error(Error::Backend("internal error".to_owned()))
+}

@@ -1,0 +1,46 @@
+//! The stages one by one, for a scheduler that puts sequences of many callers into one batch.
+
+use super::Pipeline;
+use super::task::Task;
+use crate::error::Result;
+use crate::types::{Encoded, Encoding, Input, Logits};
+
+impl<T: Task> Pipeline<T> {
+    /// Text to tokens; `index` is the input's position in its call, for messages.
+    ///
+    /// # Errors
+    /// [`Error::Parameter`](crate::Error::Parameter) for options that do not fit the model,
+    /// [`Error::Input`](crate::Error::Input) for an input that can't be answered with them.
+    pub fn encode(&self, index: usize, input: &Input, options: &T::Options) -> Result<Encoded> {
+        let fit = T::fit(&self.core, options)?;
+        T::check(index, input)?;
+        self.core.encode(index, input, fit)
+    }
+
+    /// Tokens to logits, one per sequence, on this thread and those of the pipeline that are free; `cancelled` is asked
+    /// between layers.
+    ///
+    /// # Errors
+    /// [`Error::Interrupted`](crate::Error::Interrupted) once `cancelled` says true,
+    /// [`Error::Backend`](crate::Error::Backend) when the computation fails.
+    pub fn forward(&self, sequences: &[&Encoding], cancelled: &dyn Fn() -> bool) -> Result<Vec<Logits>> {
+        let core = &self.core;
+        let filled: Vec<&Encoding> = sequences.iter().filter(|sequence| !sequence.is_empty()).copied().collect();
+        if filled.is_empty() {
+            return Ok(sequences.iter().map(|_| self.no_rows()).collect());
+        }
+        let mut found =
+            core.pool.run(None, &mut || cancelled(), |_| core.forward(&filled, cancelled, None))??.into_iter();
+        let of = |sequence: &&Encoding| if sequence.is_empty() { None } else { found.next() };
+        Ok(sequences.iter().map(of).map(|logits| logits.unwrap_or_else(|| self.no_rows())).collect())
+    }
+
+    /// Logits of all windows of an input to its answer.
+    pub fn decode(&self, encoded: &Encoded, logits: Vec<Logits>, options: &T::Options) -> T::Output {
+        T::decode(&self.core, encoded, logits, options)
+    }
+
+    fn no_rows(&self) -> Logits {
+        Logits { values: Vec::new(), columns: self.core.config.labels.len() }
+    }
+}

@@ -1,0 +1,83 @@
+//! A pipeline as the engine drives it: an item's answer is a piece of JSON, written where it was computed.
+
+use std::fmt::Debug;
+use std::hash::Hash;
+use std::sync::Arc;
+
+use serde_json::value::RawValue;
+
+use crate::engine::Model;
+use crate::error::{Error, Result};
+use crate::pipeline::Pipeline;
+use crate::server::{Answers, Parameters, answer};
+use crate::types::{Encoded, Encoding, Input, Logits};
+
+/// A task that can be served.
+pub(super) trait Servable: Parameters<Output: Answers, Options: Hash + Eq> + Debug {}
+impl<T: Parameters<Output: Answers, Options: Hash + Eq> + Debug> Servable for T {}
+
+/// One item, all that its answer depends on, and so its key in the cache.
+#[derive(Debug, PartialEq, Eq, Hash)]
+pub(super) struct Ask<O> {
+    pub(super) input: Input,
+    pub(super) options: Arc<O>,
+    pub(super) form: Form,
+}
+
+/// How an answer is written.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+pub(super) enum Form {
+    /// As the hosted API does: scores widened to f64.
+    Hub,
+    /// As text-embeddings-inference does: scores before labels, in f32.
+    Tei,
+    /// The score of the first label alone.
+    Score,
+}
+
+/// A model in the engine.
+#[derive(Debug)]
+pub(super) struct Hosted<T> {
+    pub(super) pipeline: Pipeline<T>,
+}
+
+impl<T: Servable> Model for Hosted<T> {
+    type Ask = Ask<T::Options>;
+    type Answer = Box<RawValue>;
+
+    fn encode(&self, index: usize, ask: &Self::Ask) -> Result<Encoded> {
+        self.pipeline.encode(index, &ask.input, &ask.options)
+    }
+
+    fn forward(&self, sequences: &[&Encoding], cancelled: &dyn Fn() -> bool) -> Result<Vec<Logits>> {
+        self.pipeline.forward(sequences, cancelled)
+    }
+
+    fn decode(&self, ask: &Self::Ask, encoded: &Encoded, logits: Vec<Logits>) -> Result<Box<RawValue>> {
+        let output = self.pipeline.decode(encoded, logits, &ask.options);
+        let written = match ask.form {
+            Form::Hub => answer::list(&output)?,
+            Form::Tei => answer::plain_list(&output)?,
+            Form::Score => answer::first_score(&output)?,
+        };
+        RawValue::from_string(written).map_err(|error| Error::Backend(error.to_string()))
+    }
+
+    fn bytes(&self, ask: &Self::Ask) -> usize {
+        match &ask.input {
+            Input::Text(text, _) => text.len(),
+            Input::Pair(text, pair) => text.len() + pair.len(),
+            Input::Words { words, delimiter } => words.iter().map(|word| word.len() + delimiter.len()).sum(),
+        }
+    }
+
+    fn size(&self, answer: &Box<RawValue>) -> usize {
+        answer.get().len()
+    }
+}
+
+/// Code points of an input, of a pair those of both texts.
+pub(super) fn characters(input: &Input) -> usize {
+    let pair = if let Input::Pair(_, pair) = input { pair.chars().count() } else { 0 };
+    input.text().chars().count() + pair
+}
