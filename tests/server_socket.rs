@@ -22,8 +22,8 @@ struct Running {
     thread: JoinHandle<Result<()>>,
 }
 
-fn start(config: Config, listen: Listen, resolver: Resolver) -> Running {
-    let server = Server::bind(&listen, config, wanted(&["x"])).unwrap();
+fn start(config: Config, listen: &Listen, resolver: Resolver) -> Running {
+    let server = Server::bind(listen, config, wanted(&["x"])).unwrap();
     let (address, stopper) = (server.address(), server.stopper());
     let thread = std::thread::spawn(move || server.run(resolver, false));
     Running { address, stopper, thread }
@@ -34,7 +34,7 @@ fn local() -> Listen {
 }
 
 fn plain() -> Running {
-    start(Config::default(), local(), resolver())
+    start(Config::default(), &local(), resolver())
 }
 
 impl Running {
@@ -100,7 +100,7 @@ fn it_answers_and_keeps_connections() {
 fn it_listens_on_a_unix_socket_and_removes_it() {
     let folder = tempfile::tempdir().unwrap();
     let path = folder.path().join("socket");
-    let server = start(Config::default(), Listen::Unix(path.clone()), resolver());
+    let server = start(Config::default(), &Listen::Unix(path.clone()), resolver());
     let mut stream = UnixStream::connect(&path).unwrap();
     stream.write_all(&request(r#"{"inputs":"a"}"#)).unwrap();
     assert_eq!(parse(&read(&mut stream)).0, 200);
@@ -120,14 +120,14 @@ fn a_port_in_use_is_named() {
 #[test]
 fn nothing_that_can_be_loaded_ends_it_with_the_cause() {
     let resolver: Resolver = Box::new(|_, _| Ok(Found { folder: folder("missing"), sha: None }));
-    let server = start(Config::default(), local(), resolver);
+    let server = start(Config::default(), &local(), resolver);
     let error = server.thread.join().unwrap().unwrap_err();
     assert_eq!(error.kind(), "model_not_found");
 }
 
 #[test]
 fn row_46_bodies_above_the_limit_are_refused_before_they_are_read() {
-    let server = start(Config { payload_limit: 1_000, ..Config::default() }, local(), resolver());
+    let server = start(Config { payload_limit: 1_000, ..Config::default() }, &local(), resolver());
     server.ask(&json!({ "inputs": "a" }));
     let announced = "POST / HTTP/1.1\r\nhost: h\r\ncontent-length: 99999999\r\n\r\n";
     let (status, body) = parse(&server.exchange(announced.as_bytes()));
@@ -153,7 +153,7 @@ fn rows_59_and_61_a_client_that_retries_without_delay_is_held() {
         Ok(Found { folder: folder("x"), sha: None })
     });
     let config = Config { loading_hold: Duration::from_millis(200), ..Config::default() };
-    let server = start(config, local(), resolver);
+    let server = start(config, &local(), resolver);
     let opener = std::thread::spawn(move || {
         std::thread::sleep(Duration::from_millis(600));
         gate.store(true, Ordering::SeqCst);
@@ -179,7 +179,7 @@ fn rows_59_and_61_a_client_that_retries_without_delay_is_held() {
 fn row_70_what_was_accepted_is_answered_and_nothing_new_is() {
     // Lists of a thousand would be refused beside each other.
     let config = Config { target_latency: Duration::from_secs(60), ..Config::default() };
-    let server = start(config, local(), resolver());
+    let server = start(config, &local(), resolver());
     server.ask(&json!({ "inputs": "warm up" }));
     let address = server.address.unwrap();
     let texts: Vec<String> = (0..1_000).map(|number| format!("ada lives in london {number} , . ").repeat(4)).collect();

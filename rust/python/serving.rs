@@ -41,6 +41,9 @@ const KEYWORDS: &[&str] = &[
     "wait_timeout",
 ];
 
+/// A model's name, what the resolver is asked for, revision and task.
+type Named = (String, Option<String>, Option<String>, Option<String>);
+
 /// A server that listens, and answers while it runs.
 #[pyclass(frozen, module = "candlewick._native")]
 pub(super) struct Server {
@@ -55,7 +58,7 @@ impl Server {
     #[new]
     #[pyo3(signature = (models, resolve, host, port, path, **options))]
     fn new(
-        models: Vec<(String, Option<String>, Option<String>, Option<String>)>,
+        models: Vec<Named>,
         resolve: Py<PyAny>,
         host: String,
         port: u16,
@@ -105,7 +108,7 @@ pub(super) fn log_to_stderr(level: &str, json: bool) -> bool {
     http::log_to_stderr(level, if json { LogFormat::Json } else { LogFormat::Text })
 }
 
-fn wanted((id, model, revision, task): (String, Option<String>, Option<String>, Option<String>)) -> PyResult<Wanted> {
+fn wanted((id, model, revision, task): Named) -> PyResult<Wanted> {
     let task = match task.as_deref() {
         None => None,
         Some("token-classification") => Some(Task::TokenClassification),

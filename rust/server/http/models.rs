@@ -186,7 +186,7 @@ mod tests {
         let mut progress = Progress::new();
         progress.report(1_000_000_000, 0);
         assert_eq!(progress.estimate(), 2.0);
-        progress.started = Instant::now() - Duration::from_secs(3);
+        progress.started = Instant::now().checked_sub(Duration::from_secs(3)).unwrap();
         progress.report(1_000_000_000, 750_000_000);
         assert_eq!(progress.estimate(), 1.0);
         progress.report(10, 10);
