@@ -41,8 +41,8 @@ const KEYWORDS: &[&str] = &[
     "wait_timeout",
 ];
 
-/// A model's id, and perhaps its folder or name on the Hub, revision and task.
-type ModelArguments = (String, Option<String>, Option<String>, Option<String>);
+/// A model's name, what the resolver is asked for, revision and task.
+type Named = (String, Option<String>, Option<String>, Option<String>);
 
 /// A server that listens, and answers while it runs.
 #[pyclass(frozen, module = "candlewick._native")]
@@ -58,7 +58,7 @@ impl Server {
     #[new]
     #[pyo3(signature = (models, resolve, host, port, path, **options))]
     fn new(
-        models: Vec<ModelArguments>,
+        models: Vec<Named>,
         resolve: Py<PyAny>,
         host: String,
         port: u16,
@@ -108,7 +108,7 @@ pub(super) fn log_to_stderr(level: &str, json: bool) -> bool {
     http::log_to_stderr(level, if json { LogFormat::Json } else { LogFormat::Text })
 }
 
-fn wanted((id, model, revision, task): ModelArguments) -> PyResult<Wanted> {
+fn wanted((id, model, revision, task): Named) -> PyResult<Wanted> {
     let task = match task.as_deref() {
         None => None,
         Some("token-classification") => Some(Task::TokenClassification),

@@ -6,10 +6,11 @@ use std::sync::Arc;
 
 use serde_json::value::RawValue;
 
+use super::written;
 use crate::engine::Model;
 use crate::error::{Error, Result};
 use crate::pipeline::Pipeline;
-use crate::server::{Answers, Parameters, answer};
+use crate::server::{Answers, Parameters};
 use crate::types::{Encoded, Encoding, Input, Logits};
 
 /// A task that can be served.
@@ -56,9 +57,9 @@ impl<T: Servable> Model for Hosted<T> {
     fn decode(&self, ask: &Self::Ask, encoded: &Encoded, logits: Vec<Logits>) -> Result<Box<RawValue>> {
         let output = self.pipeline.decode(encoded, logits, &ask.options);
         let written = match ask.form {
-            Form::Hub => answer::list(&output)?,
-            Form::Tei => answer::plain_list(&output)?,
-            Form::Score => answer::first_score(&output)?,
+            Form::Hub => written::list(&output)?,
+            Form::Tei => written::plain_list(&output)?,
+            Form::Score => written::first_score(&output)?,
         };
         RawValue::from_string(written).map_err(|error| Error::Backend(error.to_string()))
     }

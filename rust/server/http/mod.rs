@@ -19,6 +19,7 @@ mod serve;
 mod sse;
 mod status;
 mod tei;
+mod written;
 
 use std::num::NonZeroUsize;
 use std::sync::Arc;
