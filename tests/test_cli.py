@@ -252,12 +252,12 @@ def test_doctor() -> None:
 
 
 def test_doctor_says_why_an_instruction_set_is_refused(monkeypatch: pytest.MonkeyPatch) -> None:
-    from candlewick import _cli_doctor
+    from candlewick import _cli_doctor, _native
 
-    machine = _cli_doctor._native.machine(False) | {"refused": "amx: permission refused by the kernel: EPERM"}
-    monkeypatch.setattr(_cli_doctor._native, "machine", lambda measure: machine)
+    machine = _native.machine(False) | {"refused": "amx: permission refused by the kernel: not permitted"}
+    monkeypatch.setattr(_native, "machine", lambda measure: machine)
     line = dict(_cli_doctor.report(False))["instruction set"]
-    assert line.endswith("; amx: permission refused by the kernel: EPERM)")
+    assert line.endswith("; amx: permission refused by the kernel: not permitted)")
 
 
 def test_version() -> None:
