@@ -10,7 +10,6 @@ import socket
 import subprocess
 import time
 import urllib.request
-from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
@@ -32,10 +31,10 @@ def installed(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 @pytest.fixture
-def port() -> Iterator[int]:
+def port() -> int:
     with socket.socket() as free:
         free.bind(("127.0.0.1", 0))
-        yield int(free.getsockname()[1])
+        return int(free.getsockname()[1])
 
 
 def healthy(folder: Path, port: int) -> int:
@@ -48,7 +47,7 @@ def test_the_steps_of_the_image_make_a_server_that_is_healthy_answers_and_stops(
     assert healthy(installed, port) == 1, "nothing runs yet"
     # As the image does: by environment, with a home that can't be written to.
     environment = {"PATH": "/usr/bin:/bin", "HOME": "/nonexistent", "CANDLEWICK_PORT": str(port)}
-    command = [installed / "bin" / "candlewick", "serve", "--host", "0.0.0.0"]  # noqa: S104
+    command = [installed / "bin" / "candlewick", "serve", "--host", "0.0.0.0"]
     with subprocess.Popen(command, env=environment, stderr=subprocess.PIPE, text=True) as server:
         end = time.monotonic() + 60
         while healthy(installed, port) and server.poll() is None and time.monotonic() < end:
