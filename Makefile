@@ -21,7 +21,7 @@ help:  ## show this list
 
 .PHONY: tools
 tools:
-	@command -v cargo >/dev/null || { echo "candlewick needs Rust 1.89 or later: see https://rustup.rs"; exit 1; }
+	@command -v cargo >/dev/null || { echo "candlewick needs Rust 1.94 or later: see https://rustup.rs"; exit 1; }
 	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' 2>/dev/null \
 		|| { echo "building candlewick needs Python 3.11 or later: set PYTHON to one"; exit 1; }
 

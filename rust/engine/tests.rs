@@ -29,7 +29,7 @@ fn bench(change: impl FnOnce(&mut Settings), pace: Duration) -> Bench {
         requests: 512,
         batch_tokens: 2_048,
         batch_sequences: 512,
-        target: Duration::from_secs(60),
+        target: Duration::from_mins(1),
     };
     change(&mut settings);
     let ((open, gate), (seen, entered)) = (channel(), channel());
@@ -99,7 +99,7 @@ impl Model for Fake {
 
 impl Bench {
     fn terms() -> Terms {
-        Terms { deadline: Instant::now() + Duration::from_secs(60), cache: true }
+        Terms { deadline: Instant::now() + Duration::from_mins(1), cache: true }
     }
 
     fn ask<'a>(&self, texts: impl IntoIterator<Item = &'a str>) -> Ticket<String> {

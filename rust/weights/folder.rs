@@ -12,7 +12,7 @@ use super::packed::SUFFIX;
 const LIMIT: u64 = 8 << 30;
 /// What files that are being written end in, and how old one is that somebody left behind.
 const PARTIAL: &str = "partial";
-const ABANDONED: Duration = Duration::from_secs(24 * 60 * 60);
+const ABANDONED: Duration = Duration::from_hours(24);
 
 /// A folder that only this user can write to.
 #[derive(Debug)]

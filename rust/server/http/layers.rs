@@ -131,7 +131,7 @@ pub(super) fn cors(config: &Config) -> CorsLayer {
         .allow_methods(AllowMethods::list([Method::GET, Method::POST, Method::OPTIONS]))
         .allow_headers(AllowHeaders::mirror_request())
         .expose_headers(ExposeHeaders::list(EXPOSED.iter().map(|name| HeaderName::from_static(name))))
-        .max_age(std::time::Duration::from_secs(86_400))
+        .max_age(std::time::Duration::from_hours(24))
 }
 
 /// Short answers take longer to compress than to send.

@@ -90,7 +90,7 @@ impl Vector for F32x4 {
 
     #[inline(always)]
     fn fetch(_: Neon, at: *const u32) {
-        // The intrinsic is not stable in Rust 1.89.
+        // The intrinsic is not stable yet (1.95).
         // SAFETY: it changes nothing but the caches, whatever the address.
         unsafe { asm!("prfm pldl2keep, [{at}]", at = in(reg) at, options(readonly, nostack, preserves_flags)) }
     }
@@ -201,7 +201,7 @@ impl Micro for Quads {
     }
 }
 
-/// As the intrinsic, which is not stable in Rust 1.89.
+/// As the intrinsic, which is not stable yet (1.95).
 #[inline]
 #[target_feature(enable = "neon,dotprod")]
 fn add_dot_product(F32x4(mut sum): F32x4, F32x4(x): F32x4, F32x4(w): F32x4) -> F32x4 {

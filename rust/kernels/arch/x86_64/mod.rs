@@ -49,10 +49,8 @@ pub(super) fn kernels(isa: Isa) -> Option<&'static dyn Kernels> {
 }
 
 /// What the CPU says of itself; leaf 0 says how many leaves there are.
-#[allow(unused_unsafe, reason = "the oldest Rust that counts holds the instruction for unsafe")]
 fn cpuid(leaf: u32) -> CpuidResult {
-    // SAFETY: every x86-64 has the instruction, and answers anything.
-    unsafe { __cpuid_count(leaf, 0) }
+    __cpuid_count(leaf, 0)
 }
 
 /// Which instruction set the CPU has and this process can't use, and why.
