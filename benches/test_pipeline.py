@@ -119,15 +119,7 @@ def test_tail(engines: Engines, report: Report) -> None:
     text = Texts().of(32)
     ids, mask = engines.ids([text])
     calls = {OURS: lambda: engines.ours(text)} | {name: bare(graph, ids, mask) for name, graph in engines.peers.items()}
-    times: dict[str, list[float]] = {name: [] for name in calls}
-    for _ in range(REQUESTS // RUN):
-        for name, call in calls.items():
-            time.sleep(PAUSE)
-            call()
-            for _ in range(RUN):
-                start = time.perf_counter()
-                call()
-                times[name].append(time.perf_counter() - start)
+    times = in_turn(calls, REQUESTS, RUN)
     for name, values in times.items():
         cuts = statistics.quantiles(values, n=100)
         report.fact(f"p99 / p50 of {REQUESTS:,} requests of 32 tokens in int8, {name}", f"{cuts[98] / cuts[49]:.2f}")

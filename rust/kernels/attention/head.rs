@@ -59,10 +59,7 @@ impl Head<'_> {
             let mut seen = self.scheme.span.of(block.clone(), length);
             seen.start -= seen.start % panel; // whole panels are left out, and whole pairs of values
             let (rows, columns) = (block.len(), seen.len());
-            if scores.len() < rows * columns {
-                scores.resize(rows * columns, 0.0);
-            }
-            let scores = &mut scores[..rows * columns];
+            let scores = grown(scores, rows * columns);
             let queries = self.cells(self.inputs[0], self.rows.start + first..self.rows.start + block.end, narrow);
             self.product(rows, queries, keys, seen.clone(), Out::new(scores, columns));
             terms.add(self, queries, block.clone(), &seen, scores);
@@ -96,7 +93,7 @@ impl Head<'_> {
     fn mix(&self, shares: &[f32], seen: &Range<usize>, values: &[u32], narrow: &mut Vec<u32>, out: Out<'_>) {
         let (dtype, panel) = (self.scheme.dtype, self.kernels.panel_width());
         let (rows, depth) = (shares.len() / seen.len(), dtype.cells(seen.len()));
-        let (cells, stride): (&[u32], _) = if dtype == Dtype::Float32 {
+        let cells: (&[u32], _) = if dtype == Dtype::Float32 {
             (bytemuck::cast_slice(shares), seen.len())
         } else {
             let narrow = grown(narrow, rows * depth);
@@ -106,12 +103,7 @@ impl Head<'_> {
         let (whole, start) = (dtype.cells(self.rows.len()), dtype.cells(seen.start));
         for (group, values) in values.chunks_exact(panel * whole).take(self.width.div_ceil(panel)).enumerate() {
             let outputs = panel.min(self.width - group * panel);
-            let cells_of = &values[start * panel..];
-            let weights = Panels { cells: cells_of, outputs, depth, width: panel, dtype, integers: None };
-            let out = out.from(0, group * panel);
-            let product = Product { rows, cells, stride, factors: &[], weights, next: 1, bias: None, out };
-            // SAFETY: no other task has this head of these rows.
-            unsafe { self.kernels.multiply(&product, 0..1) };
+            self.multiply(rows, cells, &values[start * panel..], outputs, depth, out.from(0, group * panel));
         }
     }
 
@@ -119,17 +111,30 @@ impl Head<'_> {
     pub(super) fn product(
         &self,
         rows: usize,
-        (cells, stride): (&[u32], usize),
+        cells: (&[u32], usize),
         packed: &[u32],
         columns: Range<usize>,
         out: Out<'_>,
     ) {
-        let (dtype, panel) = (self.scheme.dtype, self.kernels.panel_width());
-        let depth = dtype.cells(self.width);
+        let (panel, depth) = (self.kernels.panel_width(), self.scheme.dtype.cells(self.width));
         let packed = &packed[columns.start / panel * panel * depth..];
-        let weights = Panels { cells: packed, outputs: columns.len(), depth, width: panel, dtype, integers: None };
+        self.multiply(rows, cells, packed, columns.len(), depth, out);
+    }
+
+    /// Products of rows with panels of `depth`.
+    fn multiply(
+        &self,
+        rows: usize,
+        (cells, stride): (&[u32], usize),
+        panels: &[u32],
+        outputs: usize,
+        depth: usize,
+        out: Out<'_>,
+    ) {
+        let (dtype, width) = (self.scheme.dtype, self.kernels.panel_width());
+        let weights = Panels { cells: panels, outputs, depth, width, dtype, integers: None };
         let product = Product { rows, cells, stride, factors: &[], weights, next: 1, bias: None, out };
-        // SAFETY: what is written is the caller's alone.
+        // SAFETY: what is written is scratch memory, or this head's part of rows that no other task has.
         unsafe { self.kernels.multiply(&product, 0..weights.count()) };
     }
 
@@ -187,10 +192,10 @@ impl Head<'_> {
     }
 }
 
-/// The first cells of a buffer, which hold anything: what stands behind the last output of a panel is never looked at.
-fn grown(buffer: &mut Vec<u32>, length: usize) -> &mut [u32] {
+/// The first elements of a buffer, which hold anything: of packed cells those behind the last output are never looked at.
+pub(super) fn grown<T: Clone + Default>(buffer: &mut Vec<T>, length: usize) -> &mut [T] {
     if buffer.len() < length {
-        buffer.resize(length, 0);
+        buffer.resize(length, T::default());
     }
     &mut buffer[..length]
 }

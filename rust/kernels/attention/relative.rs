@@ -3,7 +3,7 @@
 use std::ops::Range;
 
 use super::Scores;
-use super::head::Head;
+use super::head::{Head, grown};
 use crate::kernels::gemm::Out;
 
 impl Scores<'_> {
@@ -112,8 +112,5 @@ fn multiply(
     outputs: usize,
     products: &mut Vec<f32>,
 ) {
-    if products.len() < rows * outputs {
-        products.resize(rows * outputs, 0.0);
-    }
-    head.product(rows, cells, packed, 0..outputs, Out::new(&mut products[..rows * outputs], outputs));
+    head.product(rows, cells, packed, 0..outputs, Out::new(grown(products, rows * outputs), outputs));
 }
