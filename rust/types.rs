@@ -48,6 +48,15 @@ impl Input {
             Self::Words { words, delimiter } => Cow::Owned(words.join(delimiter)),
         }
     }
+
+    /// Bytes of all that there is to read, for who has to guess how much work it is.
+    pub fn bytes(&self) -> usize {
+        match self {
+            Self::Text(text, _) => text.len(),
+            Self::Pair(text, pair) => text.len() + pair.len(),
+            Self::Words { words, delimiter } => words.iter().map(|word| word.len() + delimiter.len()).sum(),
+        }
+    }
 }
 
 impl From<&str> for Input {

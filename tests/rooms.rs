@@ -19,7 +19,7 @@ const ROOMS: &[(&str, &[&str])] = &[
     ("pipeline", &["kernels", "weights", "layers", "models", "tokenizer", "batch", "quality", "postprocess"]),
     ("engine", &["pipeline"]),
     ("server", &["kernels", "pipeline", "engine"]),
-    ("python", &["kernels", "weights", "layers", "quality", "pipeline", "server"]),
+    ("python", &["kernels", "weights", "layers", "quality", "pipeline", "engine", "server"]),
 ];
 const EVERYWHERE: &[&str] = &["error", "types", "config"];
 

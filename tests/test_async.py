@@ -4,8 +4,10 @@ from __future__ import annotations
 
 import asyncio
 import gc
+import os
 import time
 import weakref
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -95,25 +97,107 @@ def test_the_warning_of_a_cut_text_arrives() -> None:
         asyncio.run(ask())
 
 
-def test_a_pipeline_that_nobody_holds_is_freed_with_its_thread() -> None:
-    pipe = candlewick.pipeline("ner", MODELS / "bert-ner")
+def _threads() -> list[str]:
+    """Names of this process's threads that belong to an engine."""
+    names = [path.read_text().strip() for path in Path("/proc/self/task").glob("*/comm")]
+    return [name for name in names if name.startswith(("engine-", "acall-answers"))]
+
+
+def _soon(holds: Callable[[], bool]) -> bool:
+    """Whether something comes to hold within seconds."""
+    deadline = time.monotonic() + 10
+    while not holds() and time.monotonic() < deadline:
+        time.sleep(0.01)
+    return holds()
+
+
+def test_a_pipeline_that_nobody_holds_is_freed_with_its_threads() -> None:
+    pipe = candlewick.pipeline("ner", MODELS / "bert-ner", threads=2)
     gone = weakref.ref(pipe)
+    before = len(_threads())
 
     async def ask(pipe: Tokens) -> Any:
         return await pipe.acall("Sarah")
 
     asyncio.run(ask(pipe))
-    thread = pipe._collector._thread
-    assert thread is not None and thread.is_alive()
+    # Two that compute, one that reads, one that waits for the GIL; a thread has its name once it has run.
+    assert _soon(lambda: len(_threads()) == before + 4)
     gc.disable()
     del pipe
-    deadline = time.monotonic() + 10
-    while gone() is not None and time.monotonic() < deadline:
-        time.sleep(0.01)
+    freed = _soon(lambda: gone() is None and len(_threads()) == before)
     gc.enable()
-    assert gone() is None
-    thread.join(10)
-    assert not thread.is_alive()
+    assert freed
+
+
+def test_what_is_cancelled_is_not_computed(ner: Tokens) -> None:
+    texts = [f"Call me Jessica, said number {number}. " * 8 for number in range(2_000)]
+    whole = ner._native.logits(texts[:1])[0].values.shape[0] * len(texts)
+    before = ner._native.computed_tokens
+
+    async def ask() -> None:
+        call = asyncio.ensure_future(ner.acall(texts))
+        while ner._native.computed_tokens == before:
+            await asyncio.sleep(0.001)
+        call.cancel()
+        with pytest.raises(asyncio.CancelledError):
+            await call
+        await ner.acall("Sarah")  # after it, what was being computed has ended
+
+    asyncio.run(ask())
+    assert ner._native.computed_tokens - before < whole / 2
+
+
+def test_an_answer_on_its_way_survives_close() -> None:
+    pipe = candlewick.pipeline("ner", MODELS / "bert-ner")
+    expected = pipe("Sarah")
+
+    async def ask() -> Any:
+        call = asyncio.ensure_future(pipe.acall("Sarah"))
+        await asyncio.sleep(0)
+        pipe.close()
+        return await call
+
+    assert asyncio.run(ask()) == expected
+
+
+def test_the_first_bad_input_is_named(tiny: Tokens) -> None:
+    async def ask() -> Any:
+        return await tiny.acall(["Sarah", "Sarah " * 100, "London " * 100], long_text="error")
+
+    with pytest.raises(candlewick.errors.InputError, match="input 1:"):
+        asyncio.run(ask())
+
+
+def test_a_dictionary_has_options_of_its_own(labels: Texts) -> None:
+    inputs = ["a b", {"text": "a " * 60, "truncation": True, "max_length": 8}]
+
+    async def ask() -> Any:
+        with pytest.warns(candlewick.TruncationWarning, match="input 1 was cut"):
+            return await labels.acall(inputs)
+
+    found = asyncio.run(ask())
+    with pytest.warns(candlewick.TruncationWarning, match="input 1 was cut"):
+        assert found == labels(inputs)
+
+
+def test_lazy_inputs_stay_lazy(tiny: Tokens) -> None:
+    async def ask() -> Any:
+        return await tiny.acall(text for text in ["Sarah", "London"])
+
+    answers = asyncio.run(ask())
+    assert list(answers) == tiny(["Sarah", "London"])
+
+
+def test_a_child_process_awaits_with_threads_of_its_own(tiny: Tokens) -> None:
+    async def ask() -> Any:
+        return await tiny.acall("Sarah")
+
+    expected = asyncio.run(ask())
+    child = os.fork()
+    if child == 0:
+        os._exit(0 if asyncio.run(ask()) == expected else 1)
+    assert os.waitstatus_to_exitcode(os.waitpid(child, 0)[1]) == 0
+    assert asyncio.run(ask()) == expected
 
 
 def test_a_closed_pipeline_refuses() -> None:

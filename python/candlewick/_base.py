@@ -1,18 +1,16 @@
-"""What both pipelines share: options, warnings, batching of concurrent awaits, pickling, closing."""
+"""What both pipelines share: ways to be called, options, warnings, pickling, closing."""
 
 from __future__ import annotations
 
+import contextlib
 import json
 import os
 import sys
 import warnings
-import weakref
 from collections.abc import Callable, Iterable, Iterator, Mapping
-from functools import partial
 from itertools import islice
-from typing import TYPE_CHECKING, Any, Generic, TypeVar
+from typing import TYPE_CHECKING, Any, Generic, NamedTuple, TypeVar
 
-from candlewick._batching import Collector
 from candlewick.errors import InputError, InputTypeError, ParameterError, TruncationWarning
 
 if TYPE_CHECKING:
@@ -23,7 +21,16 @@ if TYPE_CHECKING:
 Native = TypeVar("Native", "TokenClassifier", "TextClassifier")
 
 _PACKAGE = os.path.dirname(__file__)
+#: Index, tokens read and tokens of the whole text.
 Cut = tuple[int, int, int]
+
+
+class Request(NamedTuple):
+    """What a call asks: a list of inputs, options, and what its answer is to look like."""
+
+    inputs: list[Any]
+    options: dict[str, Any]
+    shape: Callable[[list[Any]], Any]
 
 
 class BasePipeline(Generic[Native]):
@@ -38,8 +45,6 @@ class BasePipeline(Generic[Native]):
         self._native: Native = native
         self._arguments = arguments
         self._defaults = defaults
-        self._collector = Collector()
-        weakref.finalize(self, self._collector.close).atexit = False
         self._check(defaults)
 
     # What a model is
@@ -73,9 +78,14 @@ class BasePipeline(Generic[Native]):
     async def acall(self, inputs: Any, **options: Any) -> Any:
         """Answer without blocking the event loop; awaits that wait at the same time are computed together.
 
-        The result and the errors are those of calling the pipeline.
+        The result and the errors are those of calling the pipeline. Who cancels the await takes its texts back.
         """
-        return await self._collector.submit(self, inputs, options)
+        if _lazy(inputs):
+            return self._answer(inputs, options)
+        request = self._request(inputs, options)
+        items = self._items(request.inputs, request.options)
+        found = [await self._awaited(items[part], more) for part, more in self._parts(request)]
+        return request.shape(self._finished(found, request.options))
 
     def query(self, body: Mapping[str, Any]) -> Any:
         """Answer the body of an Inference API request with the body of its response.
@@ -105,7 +115,6 @@ class BasePipeline(Generic[Native]):
 
     def close(self) -> None:
         """Free the model; later calls raise `BackendError`. Closing twice is allowed."""
-        self._collector.close()
         self._native.close()
 
     def __enter__(self) -> Self:
@@ -123,9 +132,13 @@ class BasePipeline(Generic[Native]):
         """Inputs as the native layer takes them."""
         raise NotImplementedError
 
-    def _single(self, result: Any, given: dict[str, Any]) -> Any:
-        """The answer to a text on its own, from its answer in a list."""
-        return result
+    def _request(self, inputs: Any, given: dict[str, Any]) -> Request:
+        """What a call asks, unless its inputs are lazy."""
+        raise NotImplementedError
+
+    def _parts(self, request: Request) -> list[tuple[slice, dict[str, Any]]]:
+        """The inputs that are computed with the same options, and these."""
+        return [(slice(None), request.options)]
 
     def _native_options(self, options: dict[str, Any]) -> dict[str, Any]:
         """Options as the native layer takes them."""
@@ -143,25 +156,55 @@ class BasePipeline(Generic[Native]):
         """Refuse unknown options and bad values before there is an input."""
         self._native.run([], **self._native_options(self._options(given)))
 
-    def _run(self, inputs: list[Any], options: dict[str, Any]) -> list[Any]:
+    def _answer(self, inputs: Any, given: dict[str, Any]) -> Any:
+        """What calling the pipeline does."""
+        if _lazy(inputs):
+            self._check(given)
+            return self._lazily(inputs, self._options(given))
+        request = self._request(inputs, given)
+        return request.shape(self._run(request))
+
+    def _run(self, request: Request) -> list[Any]:
         """Answers in order; one warning for all texts that were cut."""
-        results, cuts = self._native.run(self._items(inputs, options), **self._native_options(options))
+        items = self._items(request.inputs, request.options)
+        found = [self._native.run(items[part], **self._native_options(more)) for part, more in self._parts(request)]
+        return self._finished(found, request.options)
+
+    async def _awaited(self, items: list[Any], options: dict[str, Any]) -> tuple[list[Any], list[Cut]]:
+        """What the native layer gives, without blocking the event loop."""
+        import asyncio  # takes longer than all other imports together, and whoever awaits has it already
+
+        loop = asyncio.get_running_loop()
+        future: asyncio.Future[tuple[list[Any], list[Cut]]] = loop.create_future()
+
+        def settle(found: tuple[list[Any], list[Cut]] | None, error: BaseException | None) -> None:
+            if future.done():
+                return  # the await was cancelled
+            if found is not None:
+                future.set_result(found)
+            elif error is not None:
+                future.set_exception(error)
+
+        def done(found: tuple[list[Any], list[Cut]] | None, error: BaseException | None) -> None:
+            with contextlib.suppress(RuntimeError):  # the loop may have been closed before its answer came
+                loop.call_soon_threadsafe(settle, found, error)
+
+        pending = self._native.submit(items, done, **self._native_options(options))
+        try:
+            return await future
+        finally:
+            pending.cancel()
+
+    def _finished(self, found: list[tuple[list[Any], list[Cut]]], options: dict[str, Any]) -> list[Any]:
+        """The answers of all parts, one after the other; one warning for all texts that were cut."""
+        answers: list[Any] = []
+        cuts: list[Cut] = []
+        for results, of_part in found:
+            cuts += [(len(answers) + index, kept, total) for index, kept, total in of_part]
+            answers += results
         if cuts:
             warn_cut(cuts)
-        return [self._listed(result, options) for result in results]
-
-    def _joined(self, texts: list[str], given: dict[str, Any]) -> list[Callable[[], Any]]:
-        """Several calls of one text each, computed as one: for each call, what gives its answer."""
-        options = self._options(given)
-        results, cuts = self._native.run(self._items(list(texts), options), **self._native_options(options))
-        cut: dict[int, Cut] = {index: (0, kept, total) for index, kept, total in cuts}
-
-        def answer(index: int) -> Any:
-            if index in cut:
-                warn_cut([cut[index]])
-            return self._single(self._listed(results[index], options), given)
-
-        return [partial(answer, index) for index in range(len(texts))]
+        return [self._listed(answer, options) for answer in answers]
 
     def _as_finished(self, inputs: Any, options: dict[str, Any]) -> Iterator[tuple[int, Any]]:
         """Position and answer as they finish; of an iterable without length, group by group."""
@@ -181,7 +224,7 @@ class BasePipeline(Generic[Native]):
     def _lazily(self, inputs: Iterable[Any], options: dict[str, Any]) -> Iterator[Any]:
         """Answers in order, each computed when it is asked for, `batch_size` at a time."""
         for group in _groups(inputs, options):
-            yield from self._run(group, options)
+            yield from self._run(Request(group, options, list))
 
 
 def not_empty(inputs: list[Any]) -> list[Any]:
@@ -191,11 +234,14 @@ def not_empty(inputs: list[Any]) -> list[Any]:
     return inputs
 
 
-def lazy(inputs: Any) -> Iterable[Any] | None:
-    """The inputs as an iterable that is read item by item, if they are one."""
-    if isinstance(inputs, (str, bytes, bytearray, Mapping, tuple)) or not isinstance(inputs, Iterable):
-        return None
-    return inputs
+def several(inputs: Any) -> bool:
+    """Whether the inputs are a list or another iterable of inputs."""
+    return isinstance(inputs, Iterable) and not isinstance(inputs, (str, bytes, bytearray, Mapping, tuple))
+
+
+def _lazy(inputs: Any) -> bool:
+    """Whether they are to be read item by item, when their answers are asked for."""
+    return several(inputs) and not isinstance(inputs, list)
 
 
 def wrong_kind(index: int | None, expected: str, got: object) -> InputTypeError:

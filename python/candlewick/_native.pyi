@@ -12,6 +12,7 @@ from candlewick.types import TextClassificationOptions, TokenClassificationOptio
 __all__ = [
     "Answers",
     "Logits",
+    "Pending",
     "Server",
     "TextClassifier",
     "TokenClassifier",
@@ -109,6 +110,13 @@ class Logits:
         """`[tokens]`: whether the template added the token."""
 
 @final
+class Pending:
+    """A call on its way."""
+
+    def cancel(self) -> None:
+        """Take it back: what has not been computed for it is not."""
+
+@final
 class TokenClassifier:
     """Token classification over a model folder."""
 
@@ -129,6 +137,11 @@ class TokenClassifier:
         self, inputs: list[Any], **options: Unpack[TokenClassificationOptions]
     ) -> tuple[list[list[dict[str, Any]]], list[tuple[int, int, int]]]:
         """Give the answers in order, and index, kept and total tokens of each input that was cut."""
+
+    def submit(
+        self, inputs: list[Any], done: Callable[[Any, Any], None], **options: Unpack[TokenClassificationOptions]
+    ) -> Pending:
+        """Let `done(answers, error)` be called on another thread; `answers` are what `run` gives."""
 
     def stream(self, inputs: list[Any], **options: Unpack[TokenClassificationOptions]) -> Answers:
         """Give answers as they finish."""
@@ -169,6 +182,11 @@ class TextClassifier:
         self, inputs: list[Any], **options: Unpack[TextClassificationOptions]
     ) -> tuple[list[list[dict[str, Any]]], list[tuple[int, int, int]]]:
         """Give the answers in order, and index, kept and total tokens of each input that was cut."""
+
+    def submit(
+        self, inputs: list[Any], done: Callable[[Any, Any], None], **options: Unpack[TextClassificationOptions]
+    ) -> Pending:
+        """Let `done(answers, error)` be called on another thread; `answers` are what `run` gives."""
 
     def stream(self, inputs: list[Any], **options: Unpack[TextClassificationOptions]) -> Answers:
         """Give answers as they finish."""

@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Mapping
+from operator import itemgetter
 from typing import TYPE_CHECKING, Any
 
-from candlewick._base import BasePipeline, lazy, not_empty, wrong_kind
+from candlewick._base import BasePipeline, Request, not_empty, several, wrong_kind
 from candlewick._native import TextClassifier
 from candlewick.errors import InputError, ParameterError
 
@@ -56,15 +57,7 @@ class TextClassificationPipeline(BasePipeline[TextClassifier]):
         >>> sentiment("What a wonderful evening!")[0]["label"]
         'positive'
         """
-        given = dict(options)
-        merged = self._options(given)
-        if (items := lazy(inputs)) is not None and not isinstance(inputs, list):
-            self._check(given)
-            return self._lazily(items, merged)
-        if isinstance(inputs, list):
-            return self._run(_pairs_of_old(not_empty(inputs)), merged)
-        result = self._run([inputs], merged)[0]
-        return self._single(result, given) if isinstance(inputs, str) else result
+        return self._answer(inputs, dict(options))
 
     def stream(self, inputs: Iterable[Any], **options: Unpack[TextClassificationOptions]) -> Iterator[tuple[int, Any]]:
         """Yield `(position, answer)` as inputs finish, which is not always their order.
@@ -73,7 +66,7 @@ class TextClassificationPipeline(BasePipeline[TextClassifier]):
         """
         self._check(dict(options))
         merged = self._options(dict(options))
-        if lazy(inputs) is None:
+        if not several(inputs):
             raise wrong_kind(None, "a list or another iterable of texts", inputs)
         if isinstance(inputs, list):
             inputs = _pairs_of_old(not_empty(inputs))
@@ -123,7 +116,7 @@ class TextClassificationPipeline(BasePipeline[TextClassifier]):
         if top_k is not None and (isinstance(top_k, bool) or not isinstance(top_k, int) or top_k < 1):
             raise ParameterError(f"top_k: expected a whole number of at least 1, got {top_k!r}")
         texts = not_empty(list(documents))
-        answers = self._run([(query, text) for text in texts], {**self._defaults, "top_k": None})
+        answers = self._run(Request([(query, text) for text in texts], {**self._defaults, "top_k": None}, list))
         scores = [next(entry["score"] for entry in answer if entry["label"] == label) for answer in answers]
         places = sorted(range(len(texts)), key=lambda index: -scores[index])[:top_k]
         ranking: list[Ranked] = [{"index": index, "score": scores[index]} for index in places]
@@ -132,9 +125,19 @@ class TextClassificationPipeline(BasePipeline[TextClassifier]):
                 place["text"] = texts[place["index"]]
         return ranking
 
-    def _single(self, result: Any, given: dict[str, Any]) -> Any:
+    def _request(self, inputs: Any, given: dict[str, Any]) -> Request:
+        options = self._options(given)
+        if isinstance(inputs, list):
+            return Request(_pairs_of_old(not_empty(inputs)), options, list)
         # The reference wraps the answer to a lone string unless this call says `top_k`.
-        return result if "top_k" in given else [result]
+        wrapped = isinstance(inputs, str) and "top_k" not in given
+        return Request([inputs], options, list if wrapped else itemgetter(0))
+
+    def _parts(self, request: Request) -> list[tuple[slice, dict[str, Any]]]:
+        own = [_own_options(item) for item in request.inputs]
+        if not any(own):
+            return super()._parts(request)
+        return [(slice(index, index + 1), {**request.options, **more}) for index, more in enumerate(own)]
 
     def _listed(self, result: Any, options: dict[str, Any]) -> Any:
         return result if "top_k" in options else result[0]
@@ -144,15 +147,6 @@ class TextClassificationPipeline(BasePipeline[TextClassifier]):
 
     def _items(self, inputs: list[Any], options: dict[str, Any]) -> list[Any]:
         return [_pair(index, item) for index, item in enumerate(inputs)]
-
-    def _run(self, inputs: list[Any], options: dict[str, Any]) -> list[Any]:
-        own = [_own_options(item) for item in inputs]
-        if not any(own):
-            return super()._run(inputs, options)
-        return [
-            super(TextClassificationPipeline, self)._run([item], {**options, **more})[0]
-            for item, more in zip(inputs, own, strict=True)
-        ]
 
 
 def _own_options(item: Any) -> dict[str, Any]:

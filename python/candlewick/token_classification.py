@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator
+from operator import itemgetter
 from typing import TYPE_CHECKING, Any
 
-from candlewick._base import BasePipeline, lazy, not_empty, wrong_kind
+from candlewick._base import BasePipeline, Request, not_empty, several, wrong_kind
 from candlewick._native import TokenClassifier
 from candlewick.errors import ParameterError
 
@@ -54,15 +55,7 @@ class TokenClassificationPipeline(BasePipeline[TokenClassifier]):
         >>> [(entity["entity_group"], entity["start"], entity["end"]) for entity in ner("Call me Jessica")]
         [('PER', 8, 15)]
         """
-        given = dict(options)
-        merged = self._options(given)
-        if (items := lazy(inputs)) is not None and not isinstance(inputs, list):
-            self._check(given)
-            return self._lazily(items, merged)
-        _refuse_stride_alone(given)
-        texts, wrapped = self._texts(inputs, merged)
-        results = self._run(texts, merged)
-        return results if wrapped else results[0]
+        return self._answer(inputs, dict(options))
 
     def stream(
         self, inputs: Iterable[Any], **options: Unpack[TokenClassificationOptions]
@@ -76,7 +69,7 @@ class TokenClassificationPipeline(BasePipeline[TokenClassifier]):
         merged = self._options(given)
         if isinstance(inputs, list):
             inputs, _ = self._texts(inputs, merged)
-        elif lazy(inputs) is None:
+        elif not several(inputs):
             raise wrong_kind(None, "a list or another iterable of texts", inputs)
         return self._as_finished(inputs, merged)
 
@@ -104,6 +97,12 @@ class TokenClassificationPipeline(BasePipeline[TokenClassifier]):
         if split or not isinstance(inputs, str):
             raise wrong_kind(None, "a list of words" if split else "a string or a list of strings", inputs)
         return [inputs], False
+
+    def _request(self, inputs: Any, given: dict[str, Any]) -> Request:
+        _refuse_stride_alone(given)
+        options = self._options(given)
+        texts, wrapped = self._texts(inputs, options)
+        return Request(texts, options, list if wrapped else itemgetter(0))
 
     def _items(self, inputs: list[Any], options: dict[str, Any]) -> list[Any]:
         return inputs

@@ -253,7 +253,35 @@ impl<A> Ticket<A> {
         }
     }
 
-    /// The same, on a thread that may block.
+    /// The answers to all of its `count` items, in their order.
+    ///
+    /// # Errors
+    /// The failure of the first item that has none, as soon as all before it have been read.
+    pub async fn all(mut self, count: usize) -> Result<Vec<Arc<Done<A>>>, Failure> {
+        let mut found: Vec<Option<Arc<Done<A>>>> = vec![None; count];
+        let (mut read, mut failed) = (vec![false; count], None);
+        while let Some((index, step)) = self.next().await {
+            read[index] = true;
+            match step {
+                Step::Read(_) => (),
+                Step::Done(Ok(done)) => found[index] = Some(done),
+                Step::Done(Err(failure)) => {
+                    if failed.as_ref().is_none_or(|(first, _)| index < *first) {
+                        failed = Some((index, failure));
+                    }
+                }
+            }
+            if let Some((first, failure)) = &failed
+                && read[..*first].iter().all(|&read| read)
+            {
+                return Err(failure.clone());
+            }
+        }
+        // Whoever is told nothing was dropped, and that happens only to requests that nobody waits for.
+        found.into_iter().collect::<Option<_>>().ok_or(Failure::Closed)
+    }
+
+    /// The next thing that happens, on a thread that may block.
     pub fn wait(&mut self) -> Option<(usize, Step<A>)> {
         self.ready.pop_front().or_else(|| self.receiver.blocking_recv())
     }

@@ -20,7 +20,7 @@ pub trait Task: private::Sealed + Send + Sync + 'static {
     /// Options of a call.
     type Options: std::fmt::Debug + Clone + Default + Send + Sync;
     /// The answer to one input.
-    type Output: std::fmt::Debug + Send;
+    type Output: std::fmt::Debug + Send + Sync;
 
     /// Options without influence on the result.
     #[doc(hidden)]

@@ -7,6 +7,7 @@ use pyo3::prelude::*;
 use pyo3::types::{PyDict, PyList, PyString};
 
 use super::arguments::{Keywords, pairs};
+use super::awaiting::{Awaitable, Awaiting, Pending};
 use super::errors::to_exception;
 use super::results::{Answers as AnswerStream, Cuts, Logits, ToPython, answers};
 use super::work::detached;
@@ -18,9 +19,12 @@ use crate::server::{self, Answers, Parameters};
 use crate::types::{Input, RunOptions, TextClassificationOptions, TokenClassificationOptions, TopK, Truncation};
 
 /// A pipeline that can be closed.
-struct Open<T>(RwLock<Option<Arc<Pipeline<T>>>>);
+struct Open<T: Awaitable> {
+    pipeline: RwLock<Option<Arc<Pipeline<T>>>>,
+    awaiting: Awaiting<T>,
+}
 
-impl<T: Parameters<Output: ToPython + Answers>> Open<T> {
+impl<T: Parameters<Output: ToPython + Answers> + Awaitable> Open<T> {
     fn load(py: Python<'_>, folder: &str, options: Option<&Bound<'_, PyDict>>) -> PyResult<Self> {
         let keywords =
             Keywords::new(options, &["dtype", "threads", "max_tokens", "quality", "calibration", "packed_cache"])?;
@@ -33,17 +37,20 @@ impl<T: Parameters<Output: ToPython + Answers>> Open<T> {
             packed_cache: keywords.string("packed_cache")?.map(Into::into),
         };
         let pipeline = detached(py, |_| Pipeline::load(folder, &options))?;
-        Ok(Self(RwLock::new(Some(Arc::new(pipeline)))))
+        Ok(Self { pipeline: RwLock::new(Some(Arc::new(pipeline))), awaiting: Awaiting::new() })
     }
 
     fn get(&self) -> PyResult<Arc<Pipeline<T>>> {
-        let pipeline = self.0.read().unwrap_or_else(PoisonError::into_inner);
+        let pipeline = self.pipeline.read().unwrap_or_else(PoisonError::into_inner);
         pipeline.clone().ok_or_else(|| to_exception(Error::Backend("the pipeline is closed".to_owned())))
     }
 
     fn close(&self, py: Python<'_>) {
-        let pipeline = self.0.write().unwrap_or_else(PoisonError::into_inner).take();
-        py.detach(|| drop(pipeline));
+        let pipeline = self.pipeline.write().unwrap_or_else(PoisonError::into_inner).take();
+        py.detach(|| {
+            self.awaiting.close();
+            drop(pipeline);
+        });
     }
 
     fn run<'py>(
@@ -54,7 +61,11 @@ impl<T: Parameters<Output: ToPython + Answers>> Open<T> {
     ) -> PyResult<(Bound<'py, PyList>, Cuts)> {
         let pipeline = self.get()?;
         let found = detached(py, |watch| pipeline.stream(inputs, options)?.into_answers(watch))?;
-        answers(py, &found)
+        answers(py, found.iter().map(|answer| (&answer.output, answer.cut)))
+    }
+
+    fn submit(&self, inputs: Vec<Input>, options: T::Options, done: Py<PyAny>) -> PyResult<Pending> {
+        self.awaiting.submit(self.get()?, inputs, options, done)
     }
 
     fn stream(&self, inputs: Vec<Input>, options: &T::Options) -> PyResult<AnswerStream> {
@@ -235,6 +246,17 @@ macro_rules! methods {
             ) -> PyResult<(Bound<'py, PyList>, Cuts)> {
                 let (inputs, options) = Self::read(inputs, options)?;
                 self.0.run(py, inputs, &options)
+            }
+
+            #[pyo3(signature = (inputs, done, **options))]
+            fn submit(
+                &self,
+                inputs: &Bound<'_, PyList>,
+                done: Py<PyAny>,
+                options: Option<&Bound<'_, PyDict>>,
+            ) -> PyResult<Pending> {
+                let (inputs, options) = Self::read(inputs, options)?;
+                self.0.submit(inputs, options, done)
             }
 
             #[pyo3(signature = (inputs, **options))]

@@ -1,6 +1,7 @@
 //! The extension module `candlewick._native`: signatures, release of the GIL, errors to exceptions. No logic.
 
 mod arguments;
+mod awaiting;
 mod classifiers;
 mod errors;
 mod results;
@@ -76,6 +77,8 @@ fn cache_clear(folder: &str) -> PyResult<(usize, u64)> {
 mod _native {
     use pyo3::prelude::*;
 
+    #[pymodule_export]
+    use super::awaiting::Pending;
     #[pymodule_export]
     use super::classifiers::{TextClassifier, TokenClassifier};
     #[pymodule_export]

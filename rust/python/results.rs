@@ -9,8 +9,8 @@ use pyo3::sync::MutexExt;
 use pyo3::types::{PyDict, PyList};
 
 use super::work::detached;
-use crate::pipeline::{Answer, Stream, Task, TokenLogits};
-use crate::types::{Entity, Label};
+use crate::pipeline::{Stream, Task, TokenLogits};
+use crate::types::{Cut, Entity, Label};
 
 /// What an answer is to Python.
 pub(super) trait ToPython {
@@ -54,13 +54,16 @@ impl ToPython for Vec<Label> {
 pub(super) type Cuts = Vec<(usize, usize, usize)>;
 
 /// Answers in order, and which inputs were cut.
-pub(super) fn answers<'py, O: ToPython>(
+pub(super) fn answers<'a, 'py, O: ToPython + 'a>(
     py: Python<'py>,
-    answers: &[Answer<O>],
+    answers: impl Iterator<Item = (&'a O, Option<Cut>)>,
 ) -> PyResult<(Bound<'py, PyList>, Cuts)> {
-    let values = answers.iter().map(|answer| answer.output.to_python(py)).collect::<PyResult<Vec<_>>>()?;
-    let cut = |(index, answer): (usize, &Answer<O>)| answer.cut.map(|cut| (index, cut.kept, cut.total));
-    Ok((PyList::new(py, values)?, answers.iter().enumerate().filter_map(cut).collect()))
+    let (mut values, mut cuts) = (Vec::new(), Cuts::new());
+    for (index, (output, cut)) in answers.enumerate() {
+        values.push(output.to_python(py)?);
+        cuts.extend(cut.map(|cut| (index, cut.kept, cut.total)));
+    }
+    Ok((PyList::new(py, values)?, cuts))
 }
 
 type Item<'py> = (usize, Bound<'py, PyAny>, Option<(usize, usize)>);

@@ -65,11 +65,7 @@ impl<T: Servable> Model for Hosted<T> {
     }
 
     fn bytes(&self, ask: &Self::Ask) -> usize {
-        match &ask.input {
-            Input::Text(text, _) => text.len(),
-            Input::Pair(text, pair) => text.len() + pair.len(),
-            Input::Words { words, delimiter } => words.iter().map(|word| word.len() + delimiter.len()).sum(),
-        }
+        ask.input.bytes()
     }
 
     fn size(&self, answer: &Box<RawValue>) -> usize {

@@ -10,7 +10,7 @@ use axum::response::Response;
 use serde_json::value::RawValue;
 
 use super::problem::{Dialect, JSON, Problem, ascii};
-use crate::engine::{Done, Step, Ticket, Times};
+use crate::engine::{Done, Ticket, Times};
 use crate::types::Cut;
 
 const WARNING: HeaderName = HeaderName::from_static("x-hf-warning");
@@ -64,25 +64,15 @@ impl Facts {
 
 /// Waits for all answers of a ticket with so many items.
 pub(super) async fn gather(
-    mut ticket: Ticket<Box<RawValue>>,
+    ticket: Ticket<Box<RawValue>>,
     inputs: usize,
     deadline: Instant,
     dialect: Dialect,
 ) -> Result<Gathered, Problem> {
     let hits = ticket.hits();
-    let mut answers: Vec<Option<Answer>> = vec![None; inputs];
-    let all = async {
-        while let Some((index, step)) = ticket.next().await {
-            if let Step::Done(result) = step {
-                answers[index] = Some(result.map_err(|failure| Problem::failure(&failure, dialect))?);
-            }
-        }
-        Ok(())
-    };
-    tokio::time::timeout_at(deadline.into(), all).await.map_err(|_| Problem::late())??;
-    let answers: Vec<Answer> = answers.into_iter().flatten().collect();
-    // Whoever is told nothing was dropped, and that happens only to requests that nobody waits for.
-    if answers.len() == inputs { Ok(Gathered { answers, hits }) } else { Err(Problem::backend(dialect)) }
+    let all = tokio::time::timeout_at(deadline.into(), ticket.all(inputs)).await.map_err(|_| Problem::late())?;
+    let answers = all.map_err(|failure| Problem::failure(&failure, dialect))?;
+    Ok(Gathered { answers, hits })
 }
 
 /// The answers as one list; of a single one that is not nested, the answer itself.
