@@ -1,5 +1,5 @@
 //! The first half of an encoder layer: `LN(Wₒ attention(x) + bₒ + x)` with
-//! `attention = softmax(q kᵀ / √d) v` per head, over the rows of one sequence.
+//! `attention = softmax(scale * (q kᵀ + terms of the distance)) v` per head, over the rows of one sequence.
 
 use candle_core::Tensor;
 
@@ -10,8 +10,9 @@ use super::norm::LayerNorm;
 use super::ops::{in_place, map_rows};
 use super::pooling::first_rows;
 use super::profile::Stage;
+use super::relative::{Reached, Relative};
 use crate::error::Result;
-use crate::kernels::{self, Activation, Attention, Columns};
+use crate::kernels::{self, Activation, Attention, Columns, Scores, Span};
 use crate::types::{Dtype, Rows};
 
 /// Self-attention with its projections, residual and norm.
@@ -23,6 +24,10 @@ pub struct AttentionBlock {
     pub heads: usize,
     /// What scores are computed from, and values mixed in; not int8.
     pub scores: Dtype,
+    /// What scores are multiplied with.
+    pub scale: f32,
+    /// What they have beside the product of query and key.
+    pub relative: Option<Relative>,
     /// `[hidden, hidden]`.
     pub output: Linear,
     /// Over the sum with the block's input.
@@ -60,8 +65,12 @@ impl AttentionBlock {
         self.qkv.apply(xs, Activation::Linear, &mut qkv, context);
         let mut mixed = context.buffer(rows * self.output.outputs()); // (rows, hidden)
         let hidden = self.output.outputs();
-        let scheme = Attention::plain(self.scores, self.heads, hidden);
         context.stage(Stage::Attention, || {
+            let longest = context.bounds.rows().map(|rows| rows.len()).max().unwrap_or(0);
+            let reached = self.relative.as_ref().map(|relative| relative.reach(longest.max(1)));
+            let scores = reached.as_ref().map_or(Scores::Plain, Reached::scores);
+            let scheme =
+                Attention { dtype: self.scores, heads: self.heads, scale: self.scale, scores, span: Span::Full };
             kernels::attention(&scheme, Columns::thirds(&qkv, hidden), context.bounds, wanted, &mut mixed);
         });
         let mut update = context.buffer(mixed.len());
@@ -85,6 +94,8 @@ mod tests {
             qkv: linear(1, 3 * HIDDEN, HIDDEN),
             heads: 3,
             scores: Dtype::Float32,
+            scale: ((HIDDEN / 3) as f32).sqrt().recip(),
+            relative: None,
             output: linear(3, HIDDEN, HIDDEN),
             norm: norm(5, HIDDEN),
         }

@@ -33,6 +33,18 @@ impl Table {
         self.0.shape()[1]
     }
 
+    /// All rows, `[rows, width]`.
+    ///
+    /// # Errors
+    /// [`crate::Error::ModelFormat`] when one holds NaN or infinity.
+    pub fn all(&self) -> Result<Vec<f32>> {
+        let mut values = vec![0.0; self.rows() * self.width()];
+        for (row, out) in (0..).zip(values.chunks_exact_mut(self.width())) {
+            self.read(row, out)?;
+        }
+        Ok(values)
+    }
+
     fn read(&self, row: u32, out: &mut [f32]) -> Result<()> {
         self.0.read(row as usize * self.width(), out);
         // Of all values, as a search that may end early is not vectorised.
@@ -49,6 +61,8 @@ impl Table {
 pub enum Positions {
     /// Counted from 0.
     FromZero,
+    /// None: the network has no table of places.
+    Nowhere,
     /// RoBERTa's: counted from the padding id + 1 over the tokens that are not padding; padding takes its own row.
     AfterPadding(u32),
 }
@@ -58,6 +72,7 @@ impl Positions {
     pub fn limit(self, rows: usize) -> usize {
         match self {
             Self::FromZero => rows,
+            Self::Nowhere => usize::MAX,
             Self::AfterPadding(padding) => rows.saturating_sub(padding as usize + 1),
         }
     }
@@ -65,7 +80,7 @@ impl Positions {
     /// The rows of one sequence.
     fn of(self, ids: &[u32]) -> Vec<u32> {
         match self {
-            Self::FromZero => (0..ids.len() as u32).collect(),
+            Self::FromZero | Self::Nowhere => (0..ids.len() as u32).collect(),
             Self::AfterPadding(padding) => {
                 let mut last = padding;
                 let next = |&id: &u32| {
@@ -92,14 +107,25 @@ pub struct Embeddings {
     pub word: Table,
     /// A row per segment, where the network knows segments.
     pub segment: Option<Table>,
-    /// A row per position.
-    pub position: Table,
+    /// A row per position, where the network has them.
+    pub position: Option<Table>,
     /// Which of them a token takes.
     pub positions: Positions,
     /// Over the sum.
     pub norm: LayerNorm,
     /// From the tables' width to the network's, where they differ.
-    pub projection: Option<Linear>,
+    pub projection: Projection,
+}
+
+/// Where rows get the network's width.
+#[derive(Debug)]
+pub enum Projection {
+    /// They have it.
+    None,
+    /// Before the norm.
+    BeforeNorm(Linear),
+    /// After it.
+    AfterNorm(Linear),
 }
 
 impl Embeddings {
@@ -110,13 +136,15 @@ impl Embeddings {
     /// [`crate::Error::ModelFormat`] when a row that is met holds NaN or infinity.
     pub fn forward(&self, batch: &Batch, context: &Context<'_>) -> Result<Tensor> {
         let xs = context.stage(Stage::Embeddings, || self.sum(batch, context))?;
+        let normalized = |xs: Tensor| context.stage(Stage::Embeddings, || self.norm.forward(&xs)).map(|()| xs);
         match &self.projection {
-            Some(projection) => projection.forward(&xs, Activation::Linear, context),
-            None => Ok(xs),
+            Projection::None => normalized(xs),
+            Projection::BeforeNorm(projection) => normalized(projection.forward(&xs, Activation::Linear, context)?),
+            Projection::AfterNorm(projection) => projection.forward(&normalized(xs)?, Activation::Linear, context),
         }
     }
 
-    /// `[tokens, width of the tables]`, normalized.
+    /// `[tokens, width of the tables]`.
     fn sum(&self, batch: &Batch, context: &Context<'_>) -> Result<Tensor> {
         let width = self.word.width();
         let positions: Vec<u32> = context.bounds.rows().flat_map(|rows| self.positions.of(&batch.ids[rows])).collect();
@@ -131,16 +159,16 @@ impl Embeddings {
                     segment.read(batch.type_ids[token], &mut row)?;
                     add(out, &row);
                 }
-                self.position.read(positions[token], &mut row)?;
-                add(out, &row);
+                if let Some(position) = &self.position {
+                    position.read(positions[token], &mut row)?;
+                    add(out, &row);
+                }
             }
             Ok(())
         });
         drop(runs);
         done.into_iter().collect::<Result<()>>()?;
-        let xs = Tensor::from_vec(values, (batch.ids.len(), width), &Device::Cpu)?;
-        self.norm.forward(&xs)?;
-        Ok(xs)
+        Ok(Tensor::from_vec(values, (batch.ids.len(), width), &Device::Cpu)?)
     }
 }
 

@@ -1,11 +1,14 @@
-//! One layer of an encoder: attention, then the feed-forward block.
+//! One layer of an encoder: attention, then the feed-forward block, and in one family a convolution beside them.
 
 use candle_core::Tensor;
 
 use super::attention_block::AttentionBlock;
 use super::context::Context;
+use super::convolution::Convolution;
 use super::feed_forward::FeedForward;
 use super::linear::Linear;
+use super::ops::map_rows;
+use super::pooling::first_rows;
 use crate::error::Result;
 use crate::types::Rows;
 
@@ -16,6 +19,8 @@ pub struct EncoderLayer {
     pub attention: AttentionBlock,
     /// Works on each row alone.
     pub feed_forward: FeedForward,
+    /// Beside both of them.
+    pub convolution: Option<Convolution>,
 }
 
 impl EncoderLayer {
@@ -25,8 +30,20 @@ impl EncoderLayer {
     /// [`crate::Error::Interrupted`] when the batch was cancelled, [`crate::Error::Backend`] when a product fails.
     pub fn forward(&self, xs: Tensor, wanted: Rows, context: &Context<'_>) -> Result<Tensor> {
         context.check()?;
-        let xs = self.attention.forward(xs, wanted, context)?;
-        self.feed_forward.forward(xs, context)
+        let Some(convolution) = &self.convolution else {
+            let xs = self.attention.forward(xs, wanted, context)?;
+            return self.feed_forward.forward(xs, context);
+        };
+        let ys = self.attention.forward(xs.copy()?, Rows::All, context)?;
+        let ys = self.feed_forward.forward(ys, context)?;
+        convolution.add(&xs, &ys, context)?;
+        match wanted {
+            Rows::All => Ok(ys),
+            Rows::First => {
+                let (sequences, hidden) = (context.bounds.sequences(), ys.dims()[1]);
+                map_rows(&ys, sequences, hidden, |ys, firsts| first_rows(ys, context.bounds, firsts))
+            }
+        }
     }
 
     /// Its dense layers, in the order in which they are computed.

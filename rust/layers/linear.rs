@@ -22,31 +22,62 @@ pub struct Linear {
 }
 
 impl Linear {
-    /// Packs weight `[out, in]` and bias `[out]` out of the map; several pairs, which are of one shape, are stacked
-    /// along `out`, so that one product serves all of them. What was packed before is taken as it is.
+    /// Packs weight `[out, in]` and bias `[out]` (or none) out of the map; several pairs, which are of one shape, are
+    /// stacked along `out`, so that one product serves all of them. What was packed before is taken as it is.
     ///
     /// # Errors
     /// [`crate::Error::ModelFormat`] when a value is not finite.
-    pub fn load(name: &str, dtype: Dtype, parts: &[(&Mapped, &Mapped)], weights: &Weights) -> Result<Self> {
-        let inputs = parts[0].0.shape()[1];
+    pub fn load(name: &str, dtype: Dtype, parts: &[(&Mapped, Option<&Mapped>)], weights: &Weights) -> Result<Self> {
+        let [rows, inputs] = [0, 1].map(|dim| parts[0].0.shape()[dim]);
         let mut bias = Vec::new();
         for (_, part) in parts {
-            part.append_finite(&mut bias)?;
+            match part {
+                Some(part) => part.append_finite(&mut bias)?,
+                None => bias.resize(bias.len() + rows, 0.0),
+            }
         }
-        let rows = parts[0].0.shape()[0];
-        let pack = || {
-            Packed::pack(dtype, bias.len(), inputs, |output, values| {
+        match weights.packed(name, dtype, bias.len(), inputs) {
+            Some(weight) => Self::of(name, weight, bias),
+            None => Self::pack(name, dtype, bias, inputs, |output, values| {
                 parts[output / rows].0.read_finite(output % rows * inputs, values)
-            })
-        };
-        let weight = weights.packed(name, dtype, bias.len(), inputs).map_or_else(pack, Ok)?;
+            }),
+        }
+    }
+
+    /// Packs weights that are given row by row: `row(output, values)` writes those of one output.
+    ///
+    /// # Errors
+    /// One that `row` gives.
+    pub fn pack(
+        name: &str,
+        dtype: Dtype,
+        bias: Vec<f32>,
+        inputs: usize,
+        row: impl Fn(usize, &mut [f32]) -> Result<()> + Sync,
+    ) -> Result<Self> {
+        Self::of(name, Packed::pack(dtype, bias.len(), inputs, row)?, bias)
+    }
+
+    #[cfg_attr(not(test), expect(clippy::unnecessary_wraps, reason = "tests make a tensor"))]
+    fn of(name: &str, weight: Packed, bias: Vec<f32>) -> Result<Self> {
         Ok(Self {
             name: name.to_owned(),
-            weight,
             #[cfg(test)]
-            plain: Tensor::zeros((bias.len(), inputs), candle_core::DType::F32, &candle_core::Device::Cpu)?,
+            plain: Tensor::zeros(
+                (weight.outputs(), weight.inputs()),
+                candle_core::DType::F32,
+                &candle_core::Device::Cpu,
+            )?,
+            weight,
             bias,
         })
+    }
+
+    /// What it makes of rows that are known when a model is loaded.
+    pub(crate) fn of_rows(&self, xs: &[f32]) -> Vec<f32> {
+        let mut ys = vec![0.0; xs.len() / self.weight.inputs() * self.outputs()];
+        kernels::linear(xs, &self.weight, Some((&self.bias, Activation::Linear)), &mut ys, &mut Scratch::default());
+        ys
     }
 
     /// `[rows, in]` to `[rows, out]`.

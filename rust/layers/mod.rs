@@ -6,6 +6,7 @@
 mod arena;
 mod attention_block;
 mod context;
+mod convolution;
 mod embeddings;
 mod encoder_layer;
 mod feed_forward;
@@ -16,13 +17,16 @@ mod norm;
 mod ops;
 mod pooling;
 mod profile;
+mod relative;
 
 pub use arena::Arena;
 pub use attention_block::AttentionBlock;
 pub use context::Context;
-pub use embeddings::{Embeddings, Positions, Table};
+pub use convolution::Convolution;
+pub use embeddings::{Embeddings, Positions, Projection, Table};
 pub use encoder_layer::EncoderLayer;
 pub use feed_forward::FeedForward;
 pub use linear::Linear;
 pub use norm::LayerNorm;
 pub use profile::{Profile, Stage};
+pub use relative::{Distances, Relative};

@@ -1,6 +1,6 @@
 //! BERT: the body that most families share.
 
-use super::family::{Family, Names, Place, SequenceHead, Shape, activation};
+use super::family::{Family, HeadActivation, Names, Place, SequenceHead, Shape, activation};
 use crate::config::Config;
 use crate::error::Result;
 use crate::kernels::Activation;
@@ -12,7 +12,7 @@ pub(super) const BERT: Family = Family {
     names: NAMES,
     sequence_head: SequenceHead {
         dense: Place::Encoder("pooler.dense"),
-        activation: Activation::Tanh,
+        activation: HeadActivation::Always(Activation::Tanh),
         output: "classifier",
     },
     shape,
@@ -50,5 +50,8 @@ pub(super) fn shape(config: &Config) -> Result<Shape> {
         segments: config.size("type_vocab_size", 2)?,
         activation: activation(config, "hidden_act")?,
         norm_eps: config.number("layer_norm_eps", 1e-12)?,
+        projected_first: false,
+        relative: None,
+        convolution: None,
     })
 }

@@ -7,6 +7,7 @@ use super::dtypes::Dtypes;
 use super::family::{Names, Place};
 use crate::error::{Error, Result};
 use crate::layers::{LayerNorm, Linear, Table};
+use crate::types::Dtype;
 use crate::weights::{Mapped, Weights};
 
 /// Tensors that neither task needs, by how their names start behind the encoder's prefix or beside the encoder.
@@ -72,10 +73,39 @@ impl<'a> Checkpoint<'a> {
             .iter()
             .map(|name| {
                 let weight = self.tensor(&format!("{name}.weight"), &[rows, columns])?;
-                Ok((weight, self.tensor(&format!("{name}.bias"), &[rows])?))
+                Ok((weight, Some(self.tensor(&format!("{name}.bias"), &[rows])?)))
             })
             .collect::<Result<Vec<_>>>()?;
         Linear::load(&names[0], dtypes.of(&names[0]), &parts, self.weights)
+    }
+
+    /// A dense layer of the encoder that has no bias, in float32.
+    pub(super) fn linear_without_bias(&self, name: &'static str, rows: usize, columns: usize) -> Result<Linear> {
+        let name = self.full_name(Place::Encoder(name), 0);
+        let weight = self.tensor(&format!("{name}.weight"), &[rows, columns])?;
+        Linear::load(&name, Dtype::Float32, &[(weight, None)], self.weights)
+    }
+
+    /// A convolution over rows, `[hidden, hidden / groups, width]`, as a dense layer of `width` rows side by side, in
+    /// float32.
+    pub(super) fn convolution(&self, name: &'static str, hidden: usize, groups: usize, width: usize) -> Result<Linear> {
+        let name = self.full_name(Place::Encoder(name), 0);
+        let inputs = hidden / groups; // of one output
+        let weight = self.tensor(&format!("{name}.weight"), &[hidden, inputs, width])?;
+        let mut bias = Vec::new();
+        self.tensor(&format!("{name}.bias"), &[hidden])?.append_finite(&mut bias)?;
+        Linear::pack(&name, Dtype::Float32, bias, width * hidden, |output, values| {
+            let mut own = vec![0.0; inputs * width];
+            weight.read_finite(output * own.len(), &mut own)?;
+            values.fill(0.0);
+            let first = output / inputs * inputs; // the group's
+            for (input, own) in own.chunks_exact(width).enumerate() {
+                for (row, weight) in own.iter().enumerate() {
+                    values[row * hidden + first + input] = *weight;
+                }
+            }
+            Ok(())
+        })
     }
 
     /// A norm of the encoder; Google's first checkpoints call its parameters `gamma` and `beta`.
@@ -85,6 +115,11 @@ impl<'a> Checkpoint<'a> {
         let (weight, bias) = if legacy { ("gamma", "beta") } else { ("weight", "bias") };
         let weight = self.tensor(&format!("{name}.{weight}"), &[width])?;
         LayerNorm::load(weight, self.tensor(&format!("{name}.{bias}"), &[width])?, eps)
+    }
+
+    /// Lets a tensor of the encoder be there that this configuration has no use for.
+    pub(super) fn unused(&self, name: &'static str) {
+        self.used.borrow_mut().insert(format!("{}.weight", self.full_name(Place::Encoder(name), 0)));
     }
 
     /// An embedding table of the encoder.

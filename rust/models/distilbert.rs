@@ -1,6 +1,6 @@
 //! DistilBERT: BERT's body under other names, without segments and pooler.
 
-use super::family::{Family, Names, Place, SequenceHead, Shape, activation};
+use super::family::{Family, HeadActivation, Names, Place, SequenceHead, Shape, activation};
 use crate::config::Config;
 use crate::error::Result;
 use crate::kernels::Activation;
@@ -23,7 +23,7 @@ pub(super) const DISTILBERT: Family = Family {
     },
     sequence_head: SequenceHead {
         dense: Place::Top("pre_classifier"),
-        activation: Activation::Relu,
+        activation: HeadActivation::Always(Activation::Relu),
         output: "classifier",
     },
     shape,
@@ -44,5 +44,8 @@ fn shape(config: &Config) -> Result<Shape> {
         segments: 0,
         activation: activation(config, "activation")?,
         norm_eps: 1e-12,
+        projected_first: false,
+        relative: None,
+        convolution: None,
     })
 }

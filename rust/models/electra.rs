@@ -1,7 +1,7 @@
 //! ELECTRA's discriminator: BERT's body with narrower tables and an exact GELU in its sequence head.
 
 use super::bert;
-use super::family::{Family, Names, Place, SequenceHead, Shape};
+use super::family::{Family, HeadActivation, Names, Place, SequenceHead, Shape};
 use crate::config::Config;
 use crate::error::Result;
 use crate::kernels::Activation;
@@ -12,7 +12,7 @@ pub(super) const ELECTRA: Family = Family {
     names: Names { prefix: "electra.", ..bert::NAMES },
     sequence_head: SequenceHead {
         dense: Place::Top("classifier.dense"),
-        activation: Activation::Gelu,
+        activation: HeadActivation::Always(Activation::Gelu),
         output: "classifier.out_proj",
     },
     shape,

@@ -3,7 +3,7 @@
 use crate::config::Config;
 use crate::error::{Error, Result};
 use crate::kernels::Activation;
-use crate::layers::Positions;
+use crate::layers::{Distances, Positions};
 use crate::types::one_of;
 
 /// One row of the registry.
@@ -45,9 +45,17 @@ pub(super) struct Names {
 #[derive(Debug)]
 pub(super) struct SequenceHead {
     pub dense: Place,
-    pub activation: Activation,
+    pub activation: HeadActivation,
     /// Outside of the encoder.
     pub output: &'static str,
+}
+
+/// What stands between the two.
+#[derive(Debug)]
+pub(super) enum HeadActivation {
+    Always(Activation),
+    /// What this key of the configuration says.
+    Key(&'static str),
 }
 
 /// Where a tensor of the head stands.
@@ -84,6 +92,43 @@ pub(super) struct Shape {
     pub segments: usize,
     pub activation: Activation,
     pub norm_eps: f64,
+    /// Whether rows get the network's width, where the tables have another, before the norm and not after it.
+    pub projected_first: bool,
+    pub relative: Option<RelativeShape>,
+    pub convolution: Option<ConvolutionShape>,
+}
+
+/// Scores by distance, from relative embeddings that all layers share.
+#[derive(Debug, Clone, PartialEq)]
+pub(super) struct RelativeShape {
+    pub names: &'static RelativeNames,
+    pub distances: Distances,
+    /// Whether queries meet the distance to a key.
+    pub keys: bool,
+    /// Whether keys meet the distance to a query.
+    pub queries: bool,
+    /// Whether both by the projections of the keys and queries of texts.
+    pub shared: bool,
+    /// The norm over the embeddings, where there is one.
+    pub norm: Option<&'static str>,
+}
+
+/// Names of what belongs to distances, as in [`Names`].
+#[derive(Debug, PartialEq)]
+pub(super) struct RelativeNames {
+    pub table: &'static str,
+    pub key: &'static str,
+    pub query: &'static str,
+}
+
+/// A convolution beside the first layer.
+#[derive(Debug, Clone, PartialEq)]
+pub(super) struct ConvolutionShape {
+    pub name: &'static str,
+    pub norm: &'static str,
+    pub width: usize,
+    pub groups: usize,
+    pub activation: Activation,
 }
 
 impl Shape {
@@ -127,9 +172,14 @@ impl Shape {
     }
 }
 
-/// The activation of a configuration key.
+/// The activation of a configuration key; GELU where it says nothing.
 pub(super) fn activation(config: &Config, key: &str) -> Result<Activation> {
-    let name = config.string(key, "gelu")?;
+    activation_or(config, key, "gelu")
+}
+
+/// The activation of a configuration key with another default.
+pub(super) fn activation_or(config: &Config, key: &str, default: &str) -> Result<Activation> {
+    let name = config.string(key, default)?;
     Activation::from_name(name).ok_or_else(|| Error::Unsupported {
         what: "activation",
         got: name.to_owned(),

@@ -4,8 +4,8 @@ use candle_core::Tensor;
 
 use super::checkpoint::Checkpoint;
 use super::dtypes::Dtypes;
-use super::family::{Family, Place};
-use crate::config::Task;
+use super::family::{Family, HeadActivation, Place, activation};
+use crate::config::{Config, Task};
 use crate::error::Result;
 use crate::kernels::Activation;
 use crate::layers::{Context, Linear};
@@ -33,9 +33,9 @@ impl Head {
         family: &Family,
         task: Task,
         hidden: usize,
-        labels: usize,
+        config: &Config,
     ) -> Result<Self> {
-        let head = &family.sequence_head;
+        let (head, labels) = (&family.sequence_head, config.labels.len());
         let output = Place::Top(match task {
             Task::TokenClassification => "classifier",
             Task::TextClassification => head.output,
@@ -50,7 +50,10 @@ impl Head {
             Task::TokenClassification => Self::Token(output),
             Task::TextClassification => Self::Sequence {
                 dense: checkpoint.linear(&exact, &[head.dense], 0, hidden, hidden)?,
-                activation: head.activation,
+                activation: match head.activation {
+                    HeadActivation::Always(activation) => activation,
+                    HeadActivation::Key(key) => activation(config, key)?,
+                },
                 output,
             },
         })

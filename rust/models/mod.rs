@@ -2,6 +2,7 @@
 
 mod bert;
 mod checkpoint;
+mod deberta;
 mod distilbert;
 mod dtypes;
 mod electra;
@@ -28,6 +29,7 @@ use head::Head;
 const FAMILIES: &[&Family] = &[
     &bert::BERT,
     &roberta::CAMEMBERT,
+    &deberta::DEBERTA_V2,
     &distilbert::DISTILBERT,
     &electra::ELECTRA,
     &roberta::ROBERTA,
@@ -82,7 +84,7 @@ impl Model {
         let (family, shape) = family_and_shape(config)?;
         let checkpoint = Checkpoint::new(weights, &family.names)?;
         let encoder = Encoder::load(&checkpoint, &shape, dtypes)?;
-        let head = Head::load(&checkpoint, family, task, shape.hidden, config.labels.len())?;
+        let head = Head::load(&checkpoint, family, task, shape.hidden, config)?;
         checkpoint.finish()?;
         Ok(Self { encoder, head, limits: Limits::of(&shape) })
     }
@@ -94,7 +96,7 @@ impl Model {
     pub fn examine(config: &Config, task: Task, weights: &Weights, batch: &Batch) -> Result<Examined> {
         let (family, shape) = family_and_shape(config)?;
         let checkpoint = Checkpoint::new(weights, &family.names)?;
-        let head = Head::load(&checkpoint, family, task, shape.hidden, config.labels.len())?;
+        let head = Head::load(&checkpoint, family, task, shape.hidden, config)?;
         let (xs, moved) = encoder::examine(&checkpoint, &shape, batch, head.reads())?;
         let context = Context::new(&batch.bounds, &|| false);
         Ok(Examined { moved, logits: head.forward(&xs, &context)? })

@@ -2,7 +2,7 @@
 //! own.
 
 use super::bert;
-use super::family::{Family, Names, Place, SequenceHead, Shape};
+use super::family::{Family, HeadActivation, Names, Place, SequenceHead, Shape};
 use crate::config::Config;
 use crate::error::Result;
 use crate::kernels::Activation;
@@ -14,7 +14,7 @@ pub(super) const ROBERTA: Family = Family {
     names: Names { prefix: "roberta.", ..bert::NAMES },
     sequence_head: SequenceHead {
         dense: Place::Top("classifier.dense"),
-        activation: Activation::Tanh,
+        activation: HeadActivation::Always(Activation::Tanh),
         output: "classifier.out_proj",
     },
     shape,

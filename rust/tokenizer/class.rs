@@ -59,6 +59,16 @@ const ROBERTA: Class = Class {
 
 const XLM_ROBERTA: Class = Class { name: "XLMRobertaTokenizer", overrides: None, ..ROBERTA };
 
+const DEBERTA_SPECIAL: &[(&str, &str)] = &[
+    ("bos_token", "[CLS]"),
+    ("eos_token", "[SEP]"),
+    ("unk_token", "[UNK]"),
+    ("sep_token", "[SEP]"),
+    ("pad_token", "[PAD]"),
+    ("cls_token", "[CLS]"),
+    ("mask_token", "[MASK]"),
+];
+
 const CLASSES: &[Class] = &[
     BERT,
     Class { name: "DistilBertTokenizer", type_ids: false, ..BERT },
@@ -66,6 +76,7 @@ const CLASSES: &[Class] = &[
     ROBERTA,
     XLM_ROBERTA,
     Class { name: "CamembertTokenizer", ..XLM_ROBERTA },
+    Class { name: "DebertaV2Tokenizer", special: DEBERTA_SPECIAL, overrides: None, ..BERT },
 ];
 
 /// `PreTrainedTokenizerFast`: the file as it is.

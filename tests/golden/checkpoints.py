@@ -26,6 +26,14 @@ SIZES = {
     "intermediate_size": 64,
     "max_position_embeddings": 66,
 }
+DEBERTA_V3 = {
+    "relative_attention": True,
+    "position_buckets": 16,
+    "norm_rel_ebd": "layer_norm",
+    "share_att_key": True,
+    "pos_att_type": "p2c|c2p",
+    "position_biased_input": False,
+}
 DISTIL = {"dim": 32, "n_layers": 2, "n_heads": 4, "hidden_dim": 64, "max_position_embeddings": 64}
 
 
@@ -52,6 +60,7 @@ def table() -> list[Checkpoint]:
     """Every checkpoint; tokenizers of one kind are shared."""
     cased, uncased, bpe = tok.bert(False), tok.bert(True), tok.byte_level()
     xlmr, camembert = tok.unigram(XLMR), tok.unigram(CAMEMBERT)
+    deberta, sharing = tok.deberta(), {"tokenizer_class": "DebertaV2Tokenizer", "model_max_length": 48}
     with_token = tok.bert(False)
     with_token.add_tokens([AddedToken("Jessica", lstrip=True), AddedToken("New York", single_word=True)])
     baked = tok.bert(False)
@@ -186,6 +195,48 @@ def table() -> list[Checkpoint]:
             **sequence,
             settings=_bert(True),
             config={"embedding_size": 20, "hidden_act": "gelu_pytorch_tanh", **multi},
+        ),
+        Checkpoint("deberta-ner", "DebertaV2", IOB2, deberta, config=DEBERTA_V3, settings=sharing),
+        Checkpoint(
+            "deberta-ner-queries",
+            "DebertaV2",
+            IOB1,
+            deberta,
+            settings=sharing,
+            layout="bf16",
+            config={**DEBERTA_V3, "position_buckets": -1, "max_relative_positions": 20, "pos_att_type": "p2c"},
+        ),
+        Checkpoint(
+            "deberta-ner-places",
+            "DebertaV2",
+            PLAIN,
+            deberta,
+            settings=sharing,
+            config={"relative_attention": False, "pos_att_type": ["c2p"], "type_vocab_size": 2},
+        ),
+        Checkpoint(
+            "deberta-rerank", "DebertaV2", 1, deberta, **sequence, config=DEBERTA_V3, layout="f16", settings=sharing
+        ),
+        Checkpoint(
+            "deberta-moderation",
+            "DebertaV2",
+            3,
+            deberta,
+            **sequence,
+            settings=sharing,
+            config={
+                **DEBERTA_V3,
+                "share_att_key": False,
+                "norm_rel_ebd": "none",
+                "position_biased_input": True,
+                "type_vocab_size": 2,
+                "embedding_size": 20,
+                "conv_kernel_size": 3,
+                "conv_act": "gelu",
+                "conv_groups": 2,
+                "pooler_hidden_act": "tanh",
+                **multi,
+            },
         ),
     ]
 

@@ -13,6 +13,7 @@ from pathlib import Path
 import texts
 from tokenizers import (
     AddedToken,
+    Regex,
     Tokenizer,
     decoders,
     models,
@@ -90,22 +91,9 @@ def byte_level(prefix_space: bool = False) -> Tokenizer:
 
 
 def unigram(special: list[str], split: bool = True) -> Tokenizer:
-    """Unigram as XLM-R and CamemBERT have it: pieces of the corpus, scored by count and length."""
+    """Unigram as XLM-R and CamemBERT have it."""
     pre_tokenizer = pre_tokenizers.Metaspace(prepend_scheme="always")
-    counts = _words(pre_tokenizers.Sequence([pre_tokenizers.WhitespaceSplit(), pre_tokenizer]), normalizers.NFKC())
-    pieces: Counter[str] = Counter()
-    for word, count in counts.items():
-        for start in range(len(word)):
-            for end in range(start + 1, min(len(word), start + 6) + 1):
-                pieces[word[start:end]] += count * (end - start)
-    characters = sorted({c for word in counts for c in word if c.isascii() or ord(c) % 3})
-    common = sorted(
-        (piece for piece in pieces if len(piece) > 1 and piece not in special),
-        key=lambda piece: (-pieces[piece], piece),
-    )[:600]
-    scored = [(piece, -10.0 + len(piece) / 4 + (pieces[piece] % 97) / 100) for piece in [*characters, *common]]
-    vocabulary = [*((token, 0.0) for token in special), *scored]
-    tokenizer = Tokenizer(models.Unigram(vocabulary, unk_id=special.index("<unk>"), byte_fallback=False))
+    tokenizer = Tokenizer(models.Unigram(_pieces(special), unk_id=special.index("<unk>"), byte_fallback=False))
     tokenizer.normalizer = normalizers.Sequence([normalizers.NFKC(), normalizers.Replace("\u200b", "")])
     tokenizer.pre_tokenizer = (
         pre_tokenizers.Sequence([pre_tokenizers.WhitespaceSplit(), pre_tokenizer]) if split else pre_tokenizer
@@ -119,6 +107,42 @@ def unigram(special: list[str], split: bool = True) -> Tokenizer:
     )
     tokenizer.add_special_tokens([*(t for t in special if t != "<mask>"), AddedToken("<mask>", lstrip=True)])
     return tokenizer
+
+
+def deberta() -> Tokenizer:
+    """Unigram as DeBERTa-v2 and v3 have it: spaces are part of pieces, and several are one."""
+    special = ["[PAD]", "[CLS]", "[SEP]", "[UNK]"]
+    tokenizer = Tokenizer(models.Unigram(_pieces(special), unk_id=3, byte_fallback=False))
+    tokenizer.normalizer = normalizers.Sequence(
+        [normalizers.Strip(), normalizers.NFKC(), normalizers.Replace(Regex(" {2,}"), " ")]
+    )
+    tokenizer.pre_tokenizer = pre_tokenizers.Metaspace(prepend_scheme="always")
+    tokenizer.decoder = decoders.Metaspace(prepend_scheme="always")
+    tokenizer.post_processor = processors.TemplateProcessing(
+        single="[CLS]:0 $A:0 [SEP]:0",
+        pair="[CLS]:0 $A:0 [SEP]:0 $B:1 [SEP]:1",
+        special_tokens=[("[CLS]", 1), ("[SEP]", 2)],
+    )
+    tokenizer.add_special_tokens([*special, "[MASK]"])
+    return tokenizer
+
+
+def _pieces(special: list[str]) -> list[tuple[str, float]]:
+    """Special tokens, characters and common pieces of the corpus, scored by count and length."""
+    pre_tokenizer = pre_tokenizers.Metaspace(prepend_scheme="always")
+    counts = _words(pre_tokenizers.Sequence([pre_tokenizers.WhitespaceSplit(), pre_tokenizer]), normalizers.NFKC())
+    pieces: Counter[str] = Counter()
+    for word, count in counts.items():
+        for start in range(len(word)):
+            for end in range(start + 1, min(len(word), start + 6) + 1):
+                pieces[word[start:end]] += count * (end - start)
+    characters = sorted({c for word in counts for c in word if c.isascii() or ord(c) % 3})
+    common = sorted(
+        (piece for piece in pieces if len(piece) > 1 and piece not in special),
+        key=lambda piece: (-pieces[piece], piece),
+    )[:600]
+    scored = [(piece, -10.0 + len(piece) / 4 + (pieces[piece] % 97) / 100) for piece in [*characters, *common]]
+    return [*((token, 0.0) for token in special), *scored]
 
 
 def save(tokenizer: Tokenizer, folder: Path, files: str, config: dict[str, object] | None) -> None:
