@@ -134,7 +134,7 @@ fn configurations_that_lie_are_refused() {
         ("hidden_act", json!("gleu"), "unsupported_model", &["activation", "gleu", "gelu_new"]),
         ("model_type", json!("gpt2"), "unsupported_model", &["gpt2", "distilbert", "xlm-roberta"]),
         ("is_decoder", json!(true), "unsupported_model", &["is_decoder"]),
-        ("position_embedding_type", json!("relative_key"), "unsupported_model", &["relative_key", "absolute"]),
+        ("position_embedding_type", json!("rotary"), "unsupported_model", &["rotary", "relative_key_query"]),
     ];
     for (key, value, kind, parts) in cases {
         let error = refused(|files| files.config[key] = value.clone());

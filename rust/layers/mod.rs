@@ -29,4 +29,4 @@ pub use feed_forward::FeedForward;
 pub use linear::Linear;
 pub use norm::LayerNorm;
 pub use profile::{Profile, Stage};
-pub use relative::{Distances, Relative};
+pub use relative::{Distances, Relative, T5_BUCKETS};

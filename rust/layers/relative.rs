@@ -1,79 +1,113 @@
-//! Attention by distance, as DeBERTa-v2 has it: beside `q·k`, how a query suits the distance to its key, and how a key
-//! suits the distance to its query (He et al. 2021, arXiv:2006.03654, 3.1).
+//! What scores have beside the product of query and key: terms of the distance between them.
 
 use crate::kernels::{Columns, Scores};
 
-/// Which row of the relative embeddings stands for a distance.
+/// Which row of a table of distances stands for `query - key`.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Distances {
-    /// Rows for either direction; the table has twice as many.
-    pub span: usize,
-    /// Distances up to half of this have a row each, longer ones share rows, the more the longer they are; `None` = each has
-    /// its own.
+    /// The row of distance 0.
+    pub zero: usize,
+    /// Rows of the table; what lies too far takes the first or the last.
+    pub rows: usize,
+    /// Distances up to half of this have a row each, longer ones share rows, the more the longer they are; `None` = each
+    /// has its own.
     pub buckets: Option<usize>,
-    /// The distance at which the last row is reached.
+    /// The distance at which the last bucket is reached.
     pub farthest: usize,
 }
 
 impl Distances {
-    /// The row of `query - key`; what lies too far takes the last one.
     fn row(self, distance: isize) -> usize {
-        let (span, bucket) = (self.span as isize, self.bucket(distance));
-        (bucket + span).clamp(0, 2 * span - 1) as usize
+        (self.bucket(distance) + self.zero as isize).clamp(0, self.rows as isize - 1) as usize
     }
 
-    /// As the reference's `make_log_bucket_position`.
+    /// As `make_log_bucket_position` of the reference.
     fn bucket(self, distance: isize) -> isize {
         let (Some(buckets), far) = (self.buckets, distance.unsigned_abs()) else { return distance };
         let middle = buckets / 2;
         if far <= middle {
             return distance;
         }
-        let (middle_, far) = (middle as f64, far as f64);
-        let shared = (far / middle_).ln() / ((self.farthest as f64 - 1.0) / middle_).ln() * (middle_ - 1.0);
+        let (half, far) = (middle as f64, far as f64);
+        let shared = (far / half).ln() / ((self.farthest as f64 - 1.0) / half).ln() * (half - 1.0);
         distance.signum() * (middle as isize + shared.ceil() as isize)
     }
 }
 
-/// The relative embeddings as one layer's queries and keys meet them. They do not depend on the input.
-#[derive(Debug)]
-pub struct Relative {
-    /// Which row stands for which distance.
-    pub distances: Distances,
-    /// Columns of a row.
-    pub hidden: usize,
-    /// What queries meet, `[2 * span, hidden]`.
-    pub keys: Option<Vec<f32>>,
-    /// What keys meet, `[2 * span, hidden]`.
-    pub queries: Option<Vec<f32>>,
+/// The bucket of T5 and `MPNet` for `key - query`, of 32: 16 for either direction, 8 of them for one distance each, the
+/// others for ranges that grow up to 128 (Raffel et al. 2020, 2.1).
+fn t5_bucket(distance: isize) -> usize {
+    let far = distance.unsigned_abs().min(128);
+    // 8 * log16(far / 8), rounded down, in whole numbers.
+    let shared = (1..8).filter(|power| (far as u64).pow(8) >= 1 << (24 + 4 * power)).count();
+    (if distance > 0 { 16 } else { 0 }) + if far < 8 { far } else { 8 + shared }
 }
 
-/// The rows that sequences up to a length can reach.
-pub(super) struct Reached<'a> {
-    relative: &'a Relative,
-    /// The first of them.
-    first: usize,
-    /// For each distance `key - query`, from the longest before to the longest behind, its row counted from the first.
-    index: Vec<u32>,
+/// Buckets of [`Relative::Bias`].
+pub const T5_BUCKETS: usize = 32;
+
+/// A network's terms of the distance.
+#[derive(Debug)]
+pub enum Relative {
+    /// Rows that queries and keys meet: how a query suits the distance to its key, and how a key suits the distance to its
+    /// query (He et al. 2021, arXiv:2006.03654, 3.1).
+    Rows {
+        /// Which row stands for which distance.
+        distances: Distances,
+        /// Columns of a row.
+        hidden: usize,
+        /// What queries meet, `[rows, hidden]`.
+        keys: Option<Vec<f32>>,
+        /// What keys meet, `[rows, hidden]`.
+        queries: Option<Vec<f32>>,
+    },
+    /// A number for each of T5's buckets and each head, `[32, heads]`.
+    Bias(Vec<f32>),
+}
+
+/// The terms of sequences up to a length.
+pub(super) enum Reached<'a> {
+    Rows {
+        hidden: usize,
+        /// Beginning with the first row that is reached.
+        keys: Option<&'a [f32]>,
+        queries: Option<&'a [f32]>,
+        /// For each `key - query`, from the longest before to the longest behind, its row counted from the first.
+        index: Vec<u32>,
+    },
+    /// `[heads, distances]`.
+    Table(Vec<f32>),
 }
 
 impl Relative {
     pub(super) fn reach(&self, longest: usize) -> Reached<'_> {
-        let longest = longest as isize;
-        let first = self.distances.row(1 - longest);
-        let index = (1 - longest..longest).map(|behind| (self.distances.row(-behind) - first) as u32).collect();
-        Reached { relative: self, first, index }
+        let behind = 1 - longest as isize..longest as isize;
+        match self {
+            Self::Rows { distances, hidden, keys, queries } => {
+                let first = distances.row(1 - longest as isize);
+                let index = behind.map(|behind| (distances.row(-behind) - first) as u32).collect();
+                let [keys, queries] = [keys, queries].map(|rows| rows.as_ref().map(|rows| &rows[first * hidden..]));
+                Reached::Rows { hidden: *hidden, keys, queries, index }
+            }
+            Self::Bias(table) => {
+                let heads = table.len() / T5_BUCKETS;
+                let of_head = |head| behind.clone().map(move |behind| table[t5_bucket(behind) * heads + head]);
+                Reached::Table((0..heads).flat_map(of_head).collect())
+            }
+        }
     }
 }
 
 impl Reached<'_> {
     pub(super) fn scores(&self) -> Scores<'_> {
-        let Relative { hidden, keys, queries, .. } = self.relative;
-        let [keys, queries] = [keys, queries].map(|values| {
-            let values = &values.as_ref()?[self.first * hidden..];
-            Some(Columns { values, stride: *hidden, first: 0 })
-        });
-        Scores::Relative { keys, queries, index: &self.index }
+        match self {
+            Self::Rows { hidden, keys, queries, index } => {
+                let [keys, queries] =
+                    [*keys, *queries].map(|values| values.map(|values| Columns { values, stride: *hidden, first: 0 }));
+                Scores::Relative { keys, queries, index }
+            }
+            Self::Table(table) => Scores::Table(table),
+        }
     }
 }
 
@@ -81,10 +115,10 @@ impl Reached<'_> {
 mod tests {
     use super::*;
 
-    const V3: Distances = Distances { span: 256, buckets: Some(256), farthest: 512 };
+    const V3: Distances = Distances { zero: 256, rows: 512, buckets: Some(256), farthest: 512 };
 
     #[test]
-    fn distances_share_rows_as_in_the_reference() {
+    fn distances_share_rows_as_in_deberta() {
         let expected = [(128, 128), (131, 131), (132, 131), (133, 132), (200, 169), (256, 192), (300, 207), (511, 255)];
         for (distance, bucket) in expected {
             assert_eq!(V3.bucket(distance), bucket, "{distance}");
@@ -95,9 +129,21 @@ mod tests {
     }
 
     #[test]
+    fn distances_share_buckets_as_in_mpnet() {
+        let before =
+            [(0, 0), (7, 7), (8, 8), (11, 8), (12, 9), (15, 9), (16, 10), (22, 10), (23, 11), (31, 11), (32, 12)];
+        let far = [(45, 12), (46, 13), (63, 13), (64, 14), (90, 14), (91, 15), (127, 15), (128, 15), (9_000, 15)];
+        for (distance, bucket) in before.into_iter().chain(far) {
+            assert_eq!(t5_bucket(-distance), bucket, "{distance} before");
+            assert_eq!(t5_bucket(distance), bucket + if distance > 0 { 16 } else { 0 }, "{distance} behind");
+        }
+    }
+
+    #[test]
     fn only_rows_in_reach_take_part() {
-        let relative = Relative { distances: V3, hidden: 1, keys: None, queries: None };
-        let reached = relative.reach(3);
-        assert_eq!((reached.first, &reached.index[..]), (254, &[4, 3, 2, 1, 0][..]));
+        let rows = (0..512).map(|row| row as f32).collect();
+        let relative = Relative::Rows { distances: V3, hidden: 1, keys: Some(rows), queries: None };
+        let Reached::Rows { keys, index, .. } = relative.reach(3) else { panic!("rows") };
+        assert_eq!((keys.unwrap()[0], &index[..]), (254.0, &[4, 3, 2, 1, 0][..]));
     }
 }

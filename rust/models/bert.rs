@@ -1,6 +1,7 @@
 //! BERT: the body that most families share.
 
-use super::family::{Family, HeadActivation, Names, Place, SequenceHead, Shape, activation};
+use super::family::{Family, HeadActivation, Names, Place, SequenceHead};
+use super::shape::{Layers, Projection, Shape, activation, terms};
 use crate::config::Config;
 use crate::error::Result;
 use crate::kernels::Activation;
@@ -41,7 +42,7 @@ pub(super) fn shape(config: &Config) -> Result<Shape> {
     Ok(Shape {
         vocabulary: config.size("vocab_size", 30_522)?,
         hidden,
-        layers: config.size("num_hidden_layers", 12)?,
+        layers: Layers::Each(config.size("num_hidden_layers", 12)?),
         heads: config.size("num_attention_heads", 12)?,
         intermediate: config.size("intermediate_size", 3_072)?,
         embedding: hidden,
@@ -50,8 +51,8 @@ pub(super) fn shape(config: &Config) -> Result<Shape> {
         segments: config.size("type_vocab_size", 2)?,
         activation: activation(config, "hidden_act")?,
         norm_eps: config.number("layer_norm_eps", 1e-12)?,
-        projected_first: false,
-        relative: None,
+        projection: Projection::None,
+        terms: terms(config)?,
         convolution: None,
     })
 }

@@ -64,7 +64,7 @@ impl<'a> Checkpoint<'a> {
         &self,
         dtypes: &Dtypes,
         places: &[Place],
-        layer: usize,
+        layer: &str,
         rows: usize,
         columns: usize,
     ) -> Result<Linear> {
@@ -81,7 +81,7 @@ impl<'a> Checkpoint<'a> {
 
     /// A dense layer of the encoder that has no bias, in float32.
     pub(super) fn linear_without_bias(&self, name: &'static str, rows: usize, columns: usize) -> Result<Linear> {
-        let name = self.full_name(Place::Encoder(name), 0);
+        let name = self.full_name(Place::Encoder(name), "");
         let weight = self.tensor(&format!("{name}.weight"), &[rows, columns])?;
         Linear::load(&name, Dtype::Float32, &[(weight, None)], self.weights)
     }
@@ -89,7 +89,7 @@ impl<'a> Checkpoint<'a> {
     /// A convolution over rows, `[hidden, hidden / groups, width]`, as a dense layer of `width` rows side by side, in
     /// float32.
     pub(super) fn convolution(&self, name: &'static str, hidden: usize, groups: usize, width: usize) -> Result<Linear> {
-        let name = self.full_name(Place::Encoder(name), 0);
+        let name = self.full_name(Place::Encoder(name), "");
         let inputs = hidden / groups; // of one output
         let weight = self.tensor(&format!("{name}.weight"), &[hidden, inputs, width])?;
         let mut bias = Vec::new();
@@ -109,7 +109,7 @@ impl<'a> Checkpoint<'a> {
     }
 
     /// A norm of the encoder; Google's first checkpoints call its parameters `gamma` and `beta`.
-    pub(super) fn norm(&self, name: &'static str, layer: usize, width: usize, eps: f64) -> Result<LayerNorm> {
+    pub(super) fn norm(&self, name: &'static str, layer: &str, width: usize, eps: f64) -> Result<LayerNorm> {
         let name = self.full_name(Place::Encoder(name), layer);
         let legacy = self.weights.get(&format!("{name}.gamma")).is_some();
         let (weight, bias) = if legacy { ("gamma", "beta") } else { ("weight", "bias") };
@@ -119,18 +119,18 @@ impl<'a> Checkpoint<'a> {
 
     /// Lets a tensor of the encoder be there that this configuration has no use for.
     pub(super) fn unused(&self, name: &'static str) {
-        self.used.borrow_mut().insert(format!("{}.weight", self.full_name(Place::Encoder(name), 0)));
+        self.used.borrow_mut().insert(format!("{}.weight", self.full_name(Place::Encoder(name), "")));
     }
 
     /// An embedding table of the encoder.
-    pub(super) fn table(&self, name: &'static str, rows: usize, width: usize) -> Result<Table> {
-        let name = format!("{}.weight", self.full_name(Place::Encoder(name), 0));
+    pub(super) fn table(&self, name: &'static str, layer: &str, rows: usize, width: usize) -> Result<Table> {
+        let name = format!("{}.weight", self.full_name(Place::Encoder(name), layer));
         Ok(Table::new(self.tensor(&name, &[rows, width])?.clone()))
     }
 
     /// Whether a tensor is there.
     pub(super) fn has(&self, place: Place) -> bool {
-        self.weights.get(&format!("{}.weight", self.full_name(place, 0))).is_some()
+        self.weights.get(&format!("{}.weight", self.full_name(place, ""))).is_some()
     }
 
     /// An error about the checkpoint as a whole.
@@ -162,11 +162,12 @@ impl<'a> Checkpoint<'a> {
         tensor.expect(shape)
     }
 
-    fn full_name(&self, place: Place, layer: usize) -> String {
+    /// With the layer's own name where there is room for one.
+    fn full_name(&self, place: Place, layer: &str) -> String {
         let (prefix, name) = match place {
             Place::Encoder(name) => (self.encoder, name),
             Place::Top(name) => (self.top, name),
         };
-        format!("{prefix}{}", name.replace("{}", &layer.to_string()))
+        format!("{prefix}{}", name.replace("{}", layer))
     }
 }

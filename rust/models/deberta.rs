@@ -1,10 +1,8 @@
 //! DeBERTa-v2, DeBERTa-v3 and mDeBERTa: BERT's body with attention by distance instead of a table of places.
 
 use super::bert;
-use super::family::{
-    ConvolutionShape, Family, HeadActivation, Names, Place, RelativeNames, RelativeShape, SequenceHead, Shape,
-    activation_or,
-};
+use super::family::{Family, HeadActivation, Names, Place, SequenceHead};
+use super::shape::{ConvolutionShape, Layers, Projected, Projection, RelativeNames, Shape, Terms, activation_or};
 use crate::config::Config;
 use crate::error::{Error, Result};
 use crate::layers::{Distances, Positions};
@@ -45,26 +43,27 @@ fn shape(config: &Config) -> Result<Shape> {
             return Err(Error::Unsupported { what: "option", got, supported });
         }
     }
+    let embedding = config.size("embedding_size", hidden)?;
     let placed = flag(config, "position_biased_input", true)?;
     Ok(Shape {
         vocabulary: config.size("vocab_size", 128_100)?,
         hidden,
-        layers: config.size("num_hidden_layers", 24)?,
+        layers: Layers::Each(config.size("num_hidden_layers", 24)?),
         heads,
         intermediate: config.size("intermediate_size", 6_144)?,
-        embedding: config.size("embedding_size", hidden)?,
+        embedding,
         positions: if placed { Positions::FromZero } else { Positions::Nowhere },
         segments: config.size("type_vocab_size", 0)?,
         norm_eps: config.number("layer_norm_eps", 1e-7)?,
-        projected_first: true,
-        relative: relative(config)?,
+        projection: if embedding == hidden { Projection::None } else { Projection::BeforeNorm },
+        terms: Terms::Projected(relative(config)?),
         convolution: convolution(config, hidden)?,
         ..bert::shape(config)?
     })
 }
 
 /// The terms of scores; without `relative_attention` they only make the others count less.
-fn relative(config: &Config) -> Result<Option<RelativeShape>> {
+fn relative(config: &Config) -> Result<Projected> {
     let terms = words(config, "pos_att_type")?;
     let [keys, queries] = ["c2p", "p2c"].map(|term| terms.iter().any(|word| word == term));
     let farthest = match config.number("max_relative_positions", -1.0)? {
@@ -84,14 +83,14 @@ fn relative(config: &Config) -> Result<Option<RelativeShape>> {
     if attends && span == 0 {
         return Err(config.error("max_position_embeddings", "at least 1", 0));
     }
-    Ok(Some(RelativeShape {
+    Ok(Projected {
         names: &RELATIVE,
-        distances: Distances { span: if attends { span } else { 0 }, buckets, farthest },
+        distances: attends.then_some(Distances { zero: span, rows: 2 * span, buckets, farthest }),
         keys,
         queries,
         shared: flag(config, "share_att_key", false)?,
         norm: words(config, "norm_rel_ebd")?.iter().any(|word| word == "layer_norm").then_some("encoder.LayerNorm"),
-    }))
+    })
 }
 
 fn convolution(config: &Config, hidden: usize) -> Result<Option<ConvolutionShape>> {
@@ -141,11 +140,10 @@ mod tests {
 
     #[test]
     fn lists_and_strings_say_the_same() {
-        let [list, string] = [json!(["C2P", "p2c"]), json!(" p2c |c2p")].map(|terms| {
-            let relative = read(&json!({"pos_att_type": terms, "relative_attention": true})).unwrap().relative.unwrap();
-            (relative.keys, relative.queries, relative.distances.span)
-        });
-        assert_eq!((list, string), ((true, true, 512), (true, true, 512)));
+        let [list, string] = [json!(["C2P", "p2c"]), json!(" p2c |c2p")]
+            .map(|terms| read(&json!({"pos_att_type": terms, "relative_attention": true})).unwrap().terms);
+        assert_eq!(list, string);
+        assert!(matches!(list, Terms::Projected(Projected { keys: true, queries: true, distances: Some(_), .. })));
     }
 
     #[test]

@@ -1,6 +1,7 @@
 //! DistilBERT: BERT's body under other names, without segments and pooler.
 
-use super::family::{Family, HeadActivation, Names, Place, SequenceHead, Shape, activation};
+use super::family::{Family, HeadActivation, Names, Place, SequenceHead};
+use super::shape::{Layers, Projection, Shape, Terms, activation};
 use crate::config::Config;
 use crate::error::Result;
 use crate::kernels::Activation;
@@ -35,7 +36,7 @@ fn shape(config: &Config) -> Result<Shape> {
     Ok(Shape {
         vocabulary: config.size("vocab_size", 30_522)?,
         hidden,
-        layers: config.size("n_layers", 6)?,
+        layers: Layers::Each(config.size("n_layers", 6)?),
         heads: config.size("n_heads", 12)?,
         intermediate: config.size("hidden_dim", 3_072)?,
         embedding: hidden,
@@ -44,8 +45,8 @@ fn shape(config: &Config) -> Result<Shape> {
         segments: 0,
         activation: activation(config, "activation")?,
         norm_eps: 1e-12,
-        projected_first: false,
-        relative: None,
+        projection: Projection::None,
+        terms: Terms::None,
         convolution: None,
     })
 }

@@ -1,7 +1,8 @@
 //! ELECTRA's discriminator: BERT's body with narrower tables and an exact GELU in its sequence head.
 
 use super::bert;
-use super::family::{Family, HeadActivation, Names, Place, SequenceHead, Shape};
+use super::family::{Family, HeadActivation, Names, Place, SequenceHead};
+use super::shape::{Projection, Shape};
 use crate::config::Config;
 use crate::error::Result;
 use crate::kernels::Activation;
@@ -20,11 +21,13 @@ pub(super) const ELECTRA: Family = Family {
 
 /// Keys and defaults of `ElectraConfig`.
 fn shape(config: &Config) -> Result<Shape> {
+    let (hidden, embedding) = (config.size("hidden_size", 256)?, config.size("embedding_size", 128)?);
     Ok(Shape {
-        hidden: config.size("hidden_size", 256)?,
+        hidden,
         heads: config.size("num_attention_heads", 4)?,
         intermediate: config.size("intermediate_size", 1_024)?,
-        embedding: config.size("embedding_size", 128)?,
+        embedding,
+        projection: if embedding == hidden { Projection::None } else { Projection::AfterNorm },
         ..bert::shape(config)?
     })
 }

@@ -1,10 +1,9 @@
 //! What a family has to say: the names of its tensors, how to read its configuration, which heads it has.
 
+use super::shape::Shape;
 use crate::config::Config;
-use crate::error::{Error, Result};
+use crate::error::Result;
 use crate::kernels::Activation;
-use crate::layers::{Distances, Positions};
-use crate::types::one_of;
 
 /// One row of the registry.
 #[derive(Debug)]
@@ -74,115 +73,4 @@ impl Place {
             Self::Encoder(name) | Self::Top(name) => name,
         }
     }
-}
-
-/// Sizes and options of one encoder.
-#[derive(Debug, Clone, PartialEq)]
-pub(super) struct Shape {
-    pub vocabulary: usize,
-    pub hidden: usize,
-    pub layers: usize,
-    pub heads: usize,
-    pub intermediate: usize,
-    /// Width of the embedding tables.
-    pub embedding: usize,
-    pub position_rows: usize,
-    pub positions: Positions,
-    /// 0 = the network knows no segments.
-    pub segments: usize,
-    pub activation: Activation,
-    pub norm_eps: f64,
-    /// Whether rows get the network's width, where the tables have another, before the norm and not after it.
-    pub projected_first: bool,
-    pub relative: Option<RelativeShape>,
-    pub convolution: Option<ConvolutionShape>,
-}
-
-/// Scores by distance, from relative embeddings that all layers share.
-#[derive(Debug, Clone, PartialEq)]
-pub(super) struct RelativeShape {
-    pub names: &'static RelativeNames,
-    pub distances: Distances,
-    /// Whether queries meet the distance to a key.
-    pub keys: bool,
-    /// Whether keys meet the distance to a query.
-    pub queries: bool,
-    /// Whether both by the projections of the keys and queries of texts.
-    pub shared: bool,
-    /// The norm over the embeddings, where there is one.
-    pub norm: Option<&'static str>,
-}
-
-/// Names of what belongs to distances, as in [`Names`].
-#[derive(Debug, PartialEq)]
-pub(super) struct RelativeNames {
-    pub table: &'static str,
-    pub key: &'static str,
-    pub query: &'static str,
-}
-
-/// A convolution beside the first layer.
-#[derive(Debug, Clone, PartialEq)]
-pub(super) struct ConvolutionShape {
-    pub name: &'static str,
-    pub norm: &'static str,
-    pub width: usize,
-    pub groups: usize,
-    pub activation: Activation,
-}
-
-impl Shape {
-    /// Refuses sizes that no network can have and options that change the computation.
-    pub(super) fn check(&self, config: &Config) -> Result<()> {
-        for (name, size) in [
-            ("vocabulary", self.vocabulary),
-            ("hidden size", self.hidden),
-            ("number of attention heads", self.heads),
-            ("intermediate size", self.intermediate),
-            ("embedding size", self.embedding),
-            ("number of layers", self.layers),
-            ("number of positions", self.positions.limit(self.position_rows)),
-        ] {
-            if size == 0 {
-                return Err(Error::format(&config.file, format!("{name}: expected at least 1, got 0")));
-            }
-        }
-        if !self.hidden.is_multiple_of(self.heads) {
-            let message = format!("hidden size: expected a multiple of {} heads, got {}", self.heads, self.hidden);
-            return Err(Error::format(&config.file, message));
-        }
-        let embedding = config.string("position_embedding_type", "absolute")?;
-        if embedding != "absolute" {
-            return Err(Error::Unsupported {
-                what: "position_embedding_type",
-                got: embedding.to_owned(),
-                supported: "absolute".to_owned(),
-            });
-        }
-        for key in ["is_decoder", "add_cross_attention"] {
-            if config.get(key).is_some_and(|value| value.as_bool() != Some(false)) {
-                return Err(Error::Unsupported {
-                    what: "option",
-                    got: format!("{key}=true"),
-                    supported: format!("{key}=false"),
-                });
-            }
-        }
-        Ok(())
-    }
-}
-
-/// The activation of a configuration key; GELU where it says nothing.
-pub(super) fn activation(config: &Config, key: &str) -> Result<Activation> {
-    activation_or(config, key, "gelu")
-}
-
-/// The activation of a configuration key with another default.
-pub(super) fn activation_or(config: &Config, key: &str, default: &str) -> Result<Activation> {
-    let name = config.string(key, default)?;
-    Activation::from_name(name).ok_or_else(|| Error::Unsupported {
-        what: "activation",
-        got: name.to_owned(),
-        supported: one_of(&Activation::names().collect::<Vec<_>>()),
-    })
 }

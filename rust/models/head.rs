@@ -4,7 +4,8 @@ use candle_core::Tensor;
 
 use super::checkpoint::Checkpoint;
 use super::dtypes::Dtypes;
-use super::family::{Family, HeadActivation, Place, activation};
+use super::family::{Family, HeadActivation, Place};
+use super::shape::activation;
 use crate::config::{Config, Task};
 use crate::error::Result;
 use crate::kernels::Activation;
@@ -45,11 +46,11 @@ impl Head {
             return Err(checkpoint.error(format!("no {task} head: expected {}, got none", output.name())));
         }
         let exact = Dtypes::all(Dtype::Float32);
-        let output = checkpoint.linear(&exact, &[output], 0, labels, hidden)?;
+        let output = checkpoint.linear(&exact, &[output], "", labels, hidden)?;
         Ok(match task {
             Task::TokenClassification => Self::Token(output),
             Task::TextClassification => Self::Sequence {
-                dense: checkpoint.linear(&exact, &[head.dense], 0, hidden, hidden)?,
+                dense: checkpoint.linear(&exact, &[head.dense], "", hidden, hidden)?,
                 activation: match head.activation {
                     HeadActivation::Always(activation) => activation,
                     HeadActivation::Key(key) => activation(config, key)?,

@@ -1,5 +1,6 @@
 //! Networks. A family is data: its configuration, the names of its tensors, its choice of bricks.
 
+mod albert;
 mod bert;
 mod checkpoint;
 mod deberta;
@@ -9,7 +10,10 @@ mod electra;
 mod encoder;
 mod family;
 mod head;
+mod layer;
+mod mpnet;
 mod roberta;
+mod shape;
 
 use candle_core::Tensor;
 
@@ -22,16 +26,19 @@ use crate::weights::Weights;
 use checkpoint::Checkpoint;
 pub use dtypes::Dtypes;
 use encoder::Encoder;
-use family::{Family, Shape};
+use family::Family;
 use head::Head;
+use shape::Shape;
 
 /// Every family that can be loaded: `model_type` decides.
 const FAMILIES: &[&Family] = &[
+    &albert::ALBERT,
     &bert::BERT,
     &roberta::CAMEMBERT,
     &deberta::DEBERTA_V2,
     &distilbert::DISTILBERT,
     &electra::ELECTRA,
+    &mpnet::MPNET,
     &roberta::ROBERTA,
     &roberta::XLM_ROBERTA,
 ];
@@ -65,11 +72,7 @@ impl Limits {
     }
 
     fn of(shape: &Shape) -> Self {
-        Self {
-            positions: shape.positions.limit(shape.position_rows),
-            vocabulary: shape.vocabulary,
-            segments: shape.segments,
-        }
+        Self { positions: shape.longest(), vocabulary: shape.vocabulary, segments: shape.segments }
     }
 }
 
@@ -163,7 +166,7 @@ pub fn tokenizer_class(config: &Config) -> Result<&'static str> {
 
 fn family_and_shape(config: &Config) -> Result<(&'static Family, Shape)> {
     let family = family(config)?;
-    let shape = (family.shape)(config)?;
+    let shape = (family.shape)(config)?.settled();
     shape.check(config)?;
     Ok((family, shape))
 }

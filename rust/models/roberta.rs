@@ -2,7 +2,8 @@
 //! own.
 
 use super::bert;
-use super::family::{Family, HeadActivation, Names, Place, SequenceHead, Shape};
+use super::family::{Family, HeadActivation, Names, Place, SequenceHead};
+use super::shape::Shape;
 use crate::config::Config;
 use crate::error::Result;
 use crate::kernels::Activation;

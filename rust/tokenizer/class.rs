@@ -69,6 +69,26 @@ const DEBERTA_SPECIAL: &[(&str, &str)] = &[
     ("mask_token", "[MASK]"),
 ];
 
+const ALBERT_SPECIAL: &[(&str, &str)] = &[
+    ("bos_token", "[CLS]"),
+    ("eos_token", "[SEP]"),
+    ("unk_token", "<unk>"),
+    ("sep_token", "[SEP]"),
+    ("pad_token", "<pad>"),
+    ("cls_token", "[CLS]"),
+    ("mask_token", "[MASK]"),
+];
+
+const MPNET_SPECIAL: &[(&str, &str)] = &[
+    ("bos_token", "<s>"),
+    ("eos_token", "</s>"),
+    ("unk_token", "[UNK]"),
+    ("sep_token", "</s>"),
+    ("pad_token", "<pad>"),
+    ("cls_token", "<s>"),
+    ("mask_token", "<mask>"),
+];
+
 const CLASSES: &[Class] = &[
     BERT,
     Class { name: "DistilBertTokenizer", type_ids: false, ..BERT },
@@ -77,6 +97,8 @@ const CLASSES: &[Class] = &[
     XLM_ROBERTA,
     Class { name: "CamembertTokenizer", ..XLM_ROBERTA },
     Class { name: "DebertaV2Tokenizer", special: DEBERTA_SPECIAL, overrides: None, ..BERT },
+    Class { name: "AlbertTokenizer", special: ALBERT_SPECIAL, overrides: None, mask_takes_space: true, ..BERT },
+    Class { name: "MPNetTokenizer", special: MPNET_SPECIAL, type_ids: false, mask_takes_space: true, ..BERT },
 ];
 
 /// `PreTrainedTokenizerFast`: the file as it is.

@@ -77,7 +77,7 @@ impl Settings {
             Some(value) => added_token(value, true)?,
             None => default()?,
         };
-        token.lstrip |= key == "mask_token" && self.class.mask_takes_space && self.is_plain(key);
+        token.lstrip |= self.takes_space(key) && self.is_plain(key);
         Some(token)
     }
 
@@ -86,6 +86,10 @@ impl Settings {
     fn special_value(&self, key: &str) -> Option<&Value> {
         let legacy = if self.values.contains_key("added_tokens_decoder") { None } else { self.special_map.get(key) };
         legacy.or_else(|| self.values.get(key))
+    }
+
+    fn takes_space(&self, key: &str) -> bool {
+        key == "mask_token" && self.class.mask_takes_space
     }
 
     /// Whether a special token is given by its name alone, without flags.
@@ -99,7 +103,10 @@ impl Settings {
     pub(super) fn added(&self, present: &[AddedToken]) -> Vec<AddedToken> {
         const KEYS: [&str; 7] =
             ["bos_token", "eos_token", "unk_token", "sep_token", "pad_token", "cls_token", "mask_token"];
-        let special: Vec<_> = KEYS.iter().filter_map(|key| Some((self.special(key)?, self.is_plain(key)))).collect();
+        // One that the class makes, with flags, is never found among those that are there.
+        let made = |key: &str| self.takes_space(key) && self.special_value(key).is_none();
+        let special: Vec<_> =
+            KEYS.iter().filter_map(|key| Some((self.special(key)?, self.is_plain(key), made(key)))).collect();
         let mut numbered: Vec<(u64, AddedToken)> = self
             .get("added_tokens_decoder")
             .and_then(Value::as_object)
@@ -110,14 +117,14 @@ impl Settings {
         numbered.sort_by_key(|(id, _)| *id);
         let mut tokens: Vec<_> = numbered.into_iter().map(|(_, token)| token).collect();
         for token in &mut tokens {
-            token.special |= special.iter().any(|(special, _)| special.content == token.content);
+            token.special |= special.iter().any(|(special, ..)| special.content == token.content);
         }
         let listed = self.values.contains_key("added_tokens_decoder");
         let more = self.get("additional_special_tokens").and_then(Value::as_array).into_iter().flatten();
-        let more = more.filter_map(|value| Some((added_token(value, true)?, value.is_string())));
-        for (token, plain) in special.into_iter().chain(more) {
+        let more = more.filter_map(|value| Some((added_token(value, true)?, value.is_string(), false)));
+        for (token, plain, made) in special.into_iter().chain(more) {
             let same = |known: &AddedToken| known.content == token.content;
-            let settled = tokens.iter().any(same) || ((plain || !listed) && present.iter().any(same));
+            let settled = tokens.iter().any(same) || (!made && (plain || !listed) && present.iter().any(same));
             if !settled {
                 tokens.push(token);
             }

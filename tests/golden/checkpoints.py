@@ -56,11 +56,16 @@ def _bert(lower: bool = False, **more: Any) -> dict[str, Any]:
     return {"tokenizer_class": "BertTokenizer", "do_lower_case": lower, "model_max_length": 48, **more}
 
 
+def _class(name: str) -> dict[str, Any]:
+    return {"tokenizer_class": f"{name}Tokenizer", "model_max_length": 48}
+
+
 def table() -> list[Checkpoint]:
     """Every checkpoint; tokenizers of one kind are shared."""
     cased, uncased, bpe = tok.bert(False), tok.bert(True), tok.byte_level()
     xlmr, camembert = tok.unigram(XLMR), tok.unigram(CAMEMBERT)
-    deberta, sharing = tok.deberta(), {"tokenizer_class": "DebertaV2Tokenizer", "model_max_length": 48}
+    albert, mpnet, deberta, sharing = tok.albert(), tok.mpnet(), tok.deberta(), _class("DebertaV2")
+    positions = {"layer_norm_eps": 1e-5}
     with_token = tok.bert(False)
     with_token.add_tokens([AddedToken("Jessica", lstrip=True), AddedToken("New York", single_word=True)])
     baked = tok.bert(False)
@@ -196,6 +201,42 @@ def table() -> list[Checkpoint]:
             settings=_bert(True),
             config={"embedding_size": 20, "hidden_act": "gelu_pytorch_tanh", **multi},
         ),
+        Checkpoint(
+            "bert-ner-distances",
+            "Bert",
+            IOB2,
+            cased,
+            settings=_bert(),
+            config={"position_embedding_type": "relative_key_query"},
+        ),
+        Checkpoint(
+            "electra-moderation-distances",
+            "Electra",
+            3,
+            uncased,
+            **sequence,
+            settings=_bert(True),
+            config={"embedding_size": 20, "position_embedding_type": "relative_key", **multi},
+        ),
+        Checkpoint(
+            "albert-ner",
+            "Albert",
+            IOB2,
+            albert,
+            settings=_class("Albert"),
+            config={"embedding_size": 20, "num_hidden_layers": 5, "num_hidden_groups": 2},
+        ),
+        Checkpoint(
+            "albert-sentiment",
+            "Albert",
+            3,
+            albert,
+            **sequence,
+            settings=_class("Albert"),
+            config={"embedding_size": 32, "num_hidden_layers": 3, "inner_group_num": 2, "hidden_act": "gelu"},
+        ),
+        Checkpoint("mpnet-ner", "MPNet", IOB1, mpnet, settings=_class("MPNet"), config=positions),
+        Checkpoint("mpnet-sentiment", "MPNet", 2, mpnet, **sequence, settings=_class("MPNet"), config=positions),
         Checkpoint("deberta-ner", "DebertaV2", IOB2, deberta, config=DEBERTA_V3, settings=sharing),
         Checkpoint(
             "deberta-ner-queries",

@@ -62,6 +62,19 @@ def bert(lower: bool, file_lower: bool | None = None) -> Tokenizer:
     return tokenizer
 
 
+def mpnet() -> Tokenizer:
+    """BERT's pieces between RoBERTa's special tokens."""
+    special = ["<s>", "<pad>", "</s>", "[UNK]", "<mask>"]
+    tokens = [*special, *wordpiece_vocabulary(True)[len(BERT_SPECIAL) :]]
+    tokenizer = Tokenizer(models.WordPiece({token: index for index, token in enumerate(tokens)}, unk_token="[UNK]"))
+    tokenizer.normalizer = normalizers.BertNormalizer(lowercase=True)
+    tokenizer.pre_tokenizer = pre_tokenizers.BertPreTokenizer()
+    tokenizer.decoder = decoders.WordPiece(prefix="##")
+    tokenizer.post_processor = processors.RobertaProcessing(("</s>", 2), ("<s>", 0), True, False)
+    tokenizer.add_special_tokens([*special[:4], AddedToken("<mask>", lstrip=True, special=True)])
+    return tokenizer
+
+
 def byte_level(prefix_space: bool = False) -> Tokenizer:
     """Byte-level BPE as RoBERTa has it; merges by count, ties by text."""
     pre_tokenizer = pre_tokenizers.ByteLevel(add_prefix_space=False)
@@ -111,19 +124,43 @@ def unigram(special: list[str], split: bool = True) -> Tokenizer:
 
 def deberta() -> Tokenizer:
     """Unigram as DeBERTa-v2 and v3 have it: spaces are part of pieces, and several are one."""
-    special = ["[PAD]", "[CLS]", "[SEP]", "[UNK]"]
-    tokenizer = Tokenizer(models.Unigram(_pieces(special), unk_id=3, byte_fallback=False))
+    tokenizer = _unigram_between(["[PAD]", "[CLS]", "[SEP]", "[UNK]"], "[UNK]")
     tokenizer.normalizer = normalizers.Sequence(
         [normalizers.Strip(), normalizers.NFKC(), normalizers.Replace(Regex(" {2,}"), " ")]
     )
     tokenizer.pre_tokenizer = pre_tokenizers.Metaspace(prepend_scheme="always")
+    tokenizer.add_special_tokens(["[MASK]"])
+    return tokenizer
+
+
+def albert() -> Tokenizer:
+    """Unigram as ALBERT has it: lower case, no accents."""
+    tokenizer = _unigram_between(["<pad>", "<unk>", "[CLS]", "[SEP]", "[MASK]"], "<unk>")
+    tokenizer.normalizer = normalizers.Sequence(
+        [
+            normalizers.Replace("``", '"'),
+            normalizers.Replace("''", '"'),
+            normalizers.NFKD(),
+            normalizers.StripAccents(),
+            normalizers.Lowercase(),
+        ]
+    )
+    tokenizer.pre_tokenizer = pre_tokenizers.Sequence(
+        [pre_tokenizers.WhitespaceSplit(), pre_tokenizers.Metaspace(prepend_scheme="always")]
+    )
+    return tokenizer
+
+
+def _unigram_between(special: list[str], unknown: str) -> Tokenizer:
+    """Unigram with BERT's template."""
+    tokenizer = Tokenizer(models.Unigram(_pieces(special), unk_id=special.index(unknown), byte_fallback=False))
     tokenizer.decoder = decoders.Metaspace(prepend_scheme="always")
     tokenizer.post_processor = processors.TemplateProcessing(
         single="[CLS]:0 $A:0 [SEP]:0",
         pair="[CLS]:0 $A:0 [SEP]:0 $B:1 [SEP]:1",
-        special_tokens=[("[CLS]", 1), ("[SEP]", 2)],
+        special_tokens=[(token, special.index(token)) for token in ("[CLS]", "[SEP]")],
     )
-    tokenizer.add_special_tokens([*special, "[MASK]"])
+    tokenizer.add_special_tokens(special)
     return tokenizer
 
 

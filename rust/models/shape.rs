@@ -1,0 +1,218 @@
+//! What a configuration says about an encoder: sizes, and which of the bricks' forms.
+
+use crate::config::Config;
+use crate::error::{Error, Result};
+use crate::kernels::Activation;
+use crate::layers::{Distances, Positions};
+use crate::types::one_of;
+
+/// Sizes and options of one encoder.
+#[derive(Debug, Clone, PartialEq)]
+pub(super) struct Shape {
+    pub vocabulary: usize,
+    pub hidden: usize,
+    pub layers: Layers,
+    pub heads: usize,
+    pub intermediate: usize,
+    /// Width of the embedding tables.
+    pub embedding: usize,
+    pub position_rows: usize,
+    pub positions: Positions,
+    /// 0 = the network knows no segments.
+    pub segments: usize,
+    pub activation: Activation,
+    pub norm_eps: f64,
+    /// Where rows get the network's width.
+    pub projection: Projection,
+    pub terms: Terms,
+    pub convolution: Option<ConvolutionShape>,
+}
+
+/// Layers in the order in which they are computed.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Layers {
+    /// So many, each with weights of its own.
+    Each(usize),
+    /// Groups of layers; each of these has `inner` ones with weights, and is computed over and over.
+    Grouped { layers: usize, groups: usize, inner: usize },
+}
+
+impl Layers {
+    /// How many are computed.
+    pub(super) fn computed(self) -> usize {
+        match self {
+            Self::Each(layers) => layers,
+            Self::Grouped { layers, inner, .. } => layers * inner,
+        }
+    }
+
+    /// How many have weights.
+    pub(super) fn distinct(self) -> usize {
+        match self {
+            Self::Each(layers) => layers,
+            Self::Grouped { groups, inner, .. } => groups * inner,
+        }
+    }
+
+    /// The one that is computed at a step.
+    pub(super) fn at(self, step: usize) -> usize {
+        match self {
+            Self::Each(_) => step,
+            Self::Grouped { layers, groups, inner } => step / inner * groups / layers * inner + step % inner,
+        }
+    }
+
+    /// What stands for a layer in names of tensors.
+    pub(super) fn name(self, distinct: usize) -> String {
+        match self {
+            Self::Each(_) => distinct.to_string(),
+            Self::Grouped { inner, .. } => format!("{}.albert_layers.{}", distinct / inner, distinct % inner),
+        }
+    }
+}
+
+/// Where rows of the tables' width get the network's.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Projection {
+    /// They have it.
+    None,
+    BeforeNorm,
+    AfterNorm,
+}
+
+/// What scores have beside the product of query and key.
+#[derive(Debug, Clone, PartialEq)]
+pub(super) enum Terms {
+    /// Nothing.
+    None,
+    /// Rows of relative embeddings that all layers share, each by projections of its own.
+    Projected(Projected),
+    /// Rows of relative embeddings of each layer that all heads share, as `position_embedding_type` says.
+    PerLayer {
+        name: &'static str,
+        /// Whether keys meet them as queries do.
+        queries: bool,
+        /// Longest sequence.
+        positions: usize,
+    },
+    /// T5's table of that name, the same for all layers.
+    Bias(&'static str),
+}
+
+/// [`Terms::Projected`].
+#[derive(Debug, Clone, PartialEq)]
+pub(super) struct Projected {
+    pub names: &'static RelativeNames,
+    /// `None` where the embeddings are not used; the scale of scores counts their terms nevertheless.
+    pub distances: Option<Distances>,
+    /// Whether queries meet the distance to a key.
+    pub keys: bool,
+    /// Whether keys meet the distance to a query.
+    pub queries: bool,
+    /// Whether both by the projections of the keys and queries of texts.
+    pub shared: bool,
+    /// The norm over the embeddings, where there is one.
+    pub norm: Option<&'static str>,
+}
+
+/// Names of what belongs to distances, as in [`Names`].
+#[derive(Debug, PartialEq)]
+pub(super) struct RelativeNames {
+    pub table: &'static str,
+    pub key: &'static str,
+    pub query: &'static str,
+}
+
+/// A convolution beside the first layer.
+#[derive(Debug, Clone, PartialEq)]
+pub(super) struct ConvolutionShape {
+    pub name: &'static str,
+    pub norm: &'static str,
+    pub width: usize,
+    pub groups: usize,
+    pub activation: Activation,
+}
+
+impl Shape {
+    /// Longest sequence, special tokens included.
+    pub(super) fn longest(&self) -> usize {
+        match self.terms {
+            Terms::PerLayer { positions, .. } => positions,
+            _ => self.positions.limit(self.position_rows),
+        }
+    }
+
+    /// Layers that have relative embeddings of their own stand for the table of places, which is then not read.
+    #[must_use]
+    pub(super) fn settled(self) -> Self {
+        match self.terms {
+            Terms::PerLayer { .. } => Self { positions: Positions::Nowhere, ..self },
+            _ => self,
+        }
+    }
+
+    /// Refuses sizes that no network can have and options that change the computation.
+    pub(super) fn check(&self, config: &Config) -> Result<()> {
+        for (name, size) in [
+            ("vocabulary", self.vocabulary),
+            ("hidden size", self.hidden),
+            ("number of attention heads", self.heads),
+            ("intermediate size", self.intermediate),
+            ("embedding size", self.embedding),
+            ("number of layers", self.layers.computed()),
+            ("number of positions", self.longest()),
+        ] {
+            if size == 0 {
+                return Err(Error::format(&config.file, format!("{name}: expected at least 1, got 0")));
+            }
+        }
+        if !self.hidden.is_multiple_of(self.heads) {
+            let message = format!("hidden size: expected a multiple of {} heads, got {}", self.heads, self.hidden);
+            return Err(Error::format(&config.file, message));
+        }
+        for key in ["is_decoder", "add_cross_attention"] {
+            if config.get(key).is_some_and(|value| value.as_bool() != Some(false)) {
+                return Err(Error::Unsupported {
+                    what: "option",
+                    got: format!("{key}=true"),
+                    supported: format!("{key}=false"),
+                });
+            }
+        }
+        Ok(())
+    }
+}
+
+/// What `position_embedding_type` says: whether a layer has relative embeddings of its own, for queries or for keys too.
+pub(super) fn terms(config: &Config) -> Result<Terms> {
+    const NAMES: [&str; 3] = ["absolute", "relative_key", "relative_key_query"];
+    let kind = config.string("position_embedding_type", NAMES[0])?;
+    if kind == NAMES[0] {
+        return Ok(Terms::None);
+    }
+    if !NAMES.contains(&kind) {
+        let (what, got, supported) = ("position_embedding_type", kind.to_owned(), one_of(&NAMES));
+        return Err(Error::Unsupported { what, got, supported });
+    }
+    let positions = config.size("max_position_embeddings", 512)?;
+    Ok(Terms::PerLayer {
+        name: "encoder.layer.{}.attention.self.distance_embedding",
+        queries: kind == NAMES[2],
+        positions,
+    })
+}
+
+/// The activation of a configuration key; GELU where it says nothing.
+pub(super) fn activation(config: &Config, key: &str) -> Result<Activation> {
+    activation_or(config, key, "gelu")
+}
+
+/// The activation of a configuration key with another default.
+pub(super) fn activation_or(config: &Config, key: &str, default: &str) -> Result<Activation> {
+    let name = config.string(key, default)?;
+    Activation::from_name(name).ok_or_else(|| Error::Unsupported {
+        what: "activation",
+        got: name.to_owned(),
+        supported: one_of(&Activation::names().collect::<Vec<_>>()),
+    })
+}
