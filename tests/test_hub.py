@@ -16,6 +16,7 @@ from typing import Any
 
 import hub_server
 import pytest
+from test_pickled import pickled
 
 HERE = Path(__file__).parent
 MODELS = HERE / "golden" / "models"
@@ -47,7 +48,10 @@ def hub(tmp_path: Path) -> Iterator[Any]:
     hub.add("some/private", folder, token="hf_secret")
     hub.add("some/gated", folder, token="hf_secret", gated=True)
     (folder / "model.safetensors").unlink()
-    hub.add("some/pickled", folder)
+    (folder / "pytorch_model.bin").unlink()
+    hub.add("some/other", folder)
+    for name in ("bert-ner-generic", "bert-ner-file-says-upper"):
+        hub.add(f"pickled/{name}", pickled(name, tmp_path))
     yield hub
     hub.close()
 
@@ -141,10 +145,23 @@ def test_a_cache_made_by_transformers(tmp_path: Path) -> None:
 
 
 def test_other_formats_of_weights_are_named(hub: Any, tmp_path: Path) -> None:
-    failed = ask(tmp_path, "some/pickled", url=hub.url)
+    failed = ask(tmp_path, "some/other", url=hub.url)
     assert failed["error"] == "UnsupportedModelError"
-    for part in ("pytorch_model.bin", "model.onnx", "model.safetensors"):
+    for part in ("tf_model.h5", "model.onnx", "model.safetensors", "pytorch_model.bin.index.json"):
         assert part in failed["message"]
+
+
+@pytest.mark.parametrize("name", ["bert-ner-generic", "bert-ner-file-says-upper"])
+def test_pickled_weights_are_downloaded_where_there_are_no_others(name: str, hub: Any, tmp_path: Path) -> None:
+    cache = {"CANDLEWICK_CACHE": str(tmp_path / "cache")}
+    found = ask(tmp_path, f"pickled/{name}", url=hub.url, **cache)
+    assert found == ask(tmp_path, str(MODELS / name), url=NOTHING, **cache)
+    assert sum(file.startswith("pytorch_model") for file in hub.downloads()) == (1 if name == "bert-ner-generic" else 5)
+    (made,) = (tmp_path / "cache" / "converted").iterdir()
+    assert made.name.startswith(f"pickled--{name}-")
+    # A Hub's file is known by the name of its content: neither its time nor that of the snapshot counts.
+    assert ask(tmp_path, f"pickled/{name}", url=NOTHING, HF_HUB_OFFLINE="1", **cache) == found
+    assert list((tmp_path / "cache" / "converted").iterdir()) == [made]
 
 
 def test_no_hub_and_no_cache(tmp_path: Path) -> None:

@@ -1,4 +1,4 @@
-"""`candlewick cache`: what is kept of packed weights, and the way to be rid of it."""
+"""`candlewick cache`: what is kept of packed and converted weights, and the way to be rid of it."""
 
 from __future__ import annotations
 
@@ -6,6 +6,7 @@ from datetime import datetime
 from pathlib import Path
 
 from candlewick import _native, _packed
+from candlewick._checkpoint import cache, manifest
 
 
 def listing() -> list[str]:
@@ -14,6 +15,8 @@ def listing() -> list[str]:
     if folder is None:
         return ["no cache: this user has no home"]
     rows = _native.cache_list(folder)
+    rows += [(one.model, "converted", one.size, one.used) for one in cache.conversions()]
+    rows.sort(key=lambda row: -row[3])
     size = sum(row[2] for row in rows)
     lines = [f"{folder}: {len(rows)} models, {_bytes(size)}"]
     for model, dtypes, bytes_, used in rows:
@@ -26,12 +29,15 @@ def listing() -> list[str]:
 def clear() -> str:
     """Empty the folder; say what was in it."""
     folder = _packed.folder()
-    count, bytes_ = _native.cache_clear(folder) if folder is not None else (0, 0)
-    return f"{count} models removed, {_bytes(bytes_)}"
+    packed, packed_bytes = _native.cache_clear(folder) if folder is not None else (0, 0)
+    converted, converted_bytes = cache.clear()
+    return f"{packed + converted} models removed, {_bytes(packed_bytes + converted_bytes)}"
 
 
 def _name(folder: str) -> str:
-    """A Hub id for a folder of the Hub's cache, the demo model of a wheel, else the folder."""
+    """A Hub id for a folder of the Hub's cache, the demo model of a wheel, else the folder that was loaded."""
+    if conversion := manifest.conversion(Path(folder)):
+        folder = conversion.model
     if Path(folder).parts[-3:-1] == ("candlewick", "demo"):
         return f"demo model {Path(folder).name} in {Path(folder).parents[2]}"
     parts = folder.replace("\\", "/").split("/")

@@ -105,6 +105,9 @@ def _app() -> Any:
         None, "--format", metavar="FORMAT", help="table, jsonl or html; by default a table on a terminal, else jsonl."
     )
     output = typer.Option(None, "--output", "-o", metavar="FILE", help="Where to write; by default standard output.")
+    out = typer.Argument(
+        None, metavar="OUT", help="The folder to write; without one, the cache, where loading would put it."
+    )
     batch = typer.Option(None, metavar="N", help="Most texts per forward pass.")
     threads = typer.Option(None, metavar="N", help="Threads; by default what this machine allows.")
 
@@ -226,11 +229,29 @@ def _app() -> Any:
             _usage(f"--format: expected one of table, jsonl, got {format_}")
         run(model, task=task, revision=revision, dtype=dtype, lengths=tokens, threads=threads, format_=format_)
 
+    @app.command(
+        epilog=_examples(
+            "candlewick convert ProsusAI/finbert ./finbert",
+            "candlewick convert ./model ./model",
+            "candlewick convert ProsusAI/finbert",
+        )
+    )
+    def convert(
+        model: str = typer.Argument(..., metavar="MODEL", help="A Hub id or a folder with pytorch_model.bin."),
+        out: Path = out,
+        revision: str = revision,
+        overwrite: bool = typer.Option(False, "--overwrite", help="Replace files that are there."),
+    ) -> None:
+        """Write a pickled checkpoint as safetensors; nothing in it is executed."""
+        from candlewick._cli_convert import run
+
+        print("\n".join(run(model, out, revision=revision, overwrite=overwrite)))
+
     @app.command(context_settings={"help_option_names": []})
     def serve() -> None:
         """Serve models with the HTTP interface of the Inference API."""  # listed in --help; `main` answers it
 
-    cache = typer.Typer(help="Packed weights that are kept on disk.", no_args_is_help=True)
+    cache = typer.Typer(help="Packed and converted weights that are kept on disk.", no_args_is_help=True)
     app.add_typer(cache, name="cache")
 
     @cache.command("list")
@@ -242,7 +263,7 @@ def _app() -> Any:
 
     @cache.command()
     def clear() -> None:
-        """Remove all of it; models pack their weights anew when they are loaded."""
+        """Remove all of it; models convert and pack their weights anew when they are loaded."""
         from candlewick._cli_cache import clear
 
         print(clear())

@@ -2,31 +2,18 @@
 
 from __future__ import annotations
 
-import json
 import os
 import re
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from candlewick import _files
 from candlewick.errors import ModelFormatError, ModelNotFoundError, ParameterError, UnsupportedModelError
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
 
 _DEMO = {"token-classification": "ner", "text-classification": "sentiment"}
-_WEIGHTS = "model.safetensors"
-_INDEX = "model.safetensors.index.json"
-#: What a model is made of besides its weights; a repository has some of them.
-_FILES = (
-    "config.json",
-    "tokenizer.json",
-    "tokenizer_config.json",
-    "special_tokens_map.json",
-    "added_tokens.json",
-    "vocab.txt",
-    "vocab.json",
-    "merges.txt",
-)
 #: `name` or `organisation/name`, as the Hub allows them.
 _ID = re.compile(r"[A-Za-z0-9][\w.-]*(/[A-Za-z0-9][\w.-]*)?")
 _COMMIT = re.compile(r"[0-9a-f]{40}")
@@ -48,7 +35,7 @@ def resolve(
 
     Raises:
         ModelNotFoundError: There is no such folder and no such model, or it can't be reached and the cache lacks it.
-        UnsupportedModelError: The repository has no safetensors.
+        UnsupportedModelError: The repository has weights in other formats only.
     """
     if model is None:
         if task is None:
@@ -101,21 +88,10 @@ def _complete(folder: Path) -> bool:
     there = [(folder / name).is_file() for name in ("tokenizer.json", "vocab.txt", "vocab.json")]
     if not (folder / "config.json").is_file() or not any(there):
         return False
-    if (folder / _WEIGHTS).is_file():
-        return True
-    index = folder / _INDEX
-    return index.is_file() and all((folder / shard).is_file() for shard in _shards(index))
-
-
-def _shards(index: Path) -> list[str]:
-    """The files that an index of weights names."""
-    try:
-        shards = set(json.loads(index.read_text(encoding="utf-8"))["weight_map"].values())
-    except (ValueError, KeyError, AttributeError, TypeError):
-        raise ModelFormatError(f"{index}: weight_map: expected an object of tensor name to file name") from None
-    if not all(isinstance(shard, str) and os.path.basename(shard) == shard for shard in shards):
-        raise ModelFormatError(f"{index}: weight_map: expected file names without folders, got {sorted(shards)}")
-    return sorted(shards)
+    weights = _files.weights(lambda name: (folder / name).is_file())
+    if weights is None or not weights.endswith(".json"):
+        return weights is not None
+    return all((folder / shard).is_file() for shard in set(_files.shards(folder / weights).values()))
 
 
 def _download(name: str, revision: str | None, token: str | bool | None, cache: Path) -> str:
@@ -125,14 +101,13 @@ def _download(name: str, revision: str | None, token: str | bool | None, cache: 
     try:
         listing = HfApi().model_info(name, revision=revision, token=token).siblings or []
         files = {file.rfilename for file in listing}
-        wanted = [file for file in _FILES if file in files]
-        if _WEIGHTS in files:
-            wanted.append(_WEIGHTS)
-        elif _INDEX in files:
-            index = hf_hub_download(name, _INDEX, revision=revision, token=token, cache_dir=cache)
-            wanted += [_INDEX, *_shards(Path(index))]
-        else:
+        weights = _files.weights(files.__contains__)
+        if weights is None:
             raise _no_weights(what, files)
+        wanted = [weights, *(file for file in _files.SETTINGS if file in files)]
+        if weights.endswith(".json"):
+            index = hf_hub_download(name, weights, revision=revision, token=token, cache_dir=cache)
+            wanted += sorted(set(_files.shards(Path(index)).values()))
         return str(snapshot_download(name, revision=revision, token=token, cache_dir=cache, allow_patterns=wanted))
     except errors.GatedRepoError:
         raise ModelNotFoundError(
@@ -157,9 +132,10 @@ def _download(name: str, revision: str | None, token: str | bool | None, cache: 
 
 
 def _no_weights(what: str, files: Iterable[str]) -> UnsupportedModelError:
-    found = sorted(file for file in files if file.endswith((".bin", ".h5", ".onnx", ".msgpack", ".pt")))
+    found = sorted(file for file in files if file.endswith((".h5", ".onnx", ".msgpack", ".pt", ".bin")))
     return UnsupportedModelError(
-        f"{what}: weights in {', '.join(found) or 'no known format'} are not supported; supported: {_WEIGHTS}, {_INDEX}"
+        f"{what}: weights in {', '.join(found) or 'no known format'} are not supported; "
+        f"supported: {', '.join(_files.WEIGHTS)}"
     )
 
 

@@ -102,7 +102,7 @@ def pipeline(
         raise ParameterError(f"packed_cache: expected True or False, got {packed_cache!r}")
     if encoder_from is not None:
         raise ParameterError("encoder_from: expected None (sharing an encoder is reserved), got a value")
-    from candlewick import hub
+    from candlewick import _checkpoint, hub
 
     chosen = _TASKS[name] if name is not None else None
     folder = hub.resolve(
@@ -113,6 +113,7 @@ def pipeline(
         cache_dir=cache_dir,
         local_files_only=local_files_only,
     )
+    folder = _checkpoint.readable(folder)
     if (chosen or _native.task_of(folder)) == "token-classification":
         tokens = _native.TokenClassifier(folder, **options)
         _judge(tokens.info, arguments)

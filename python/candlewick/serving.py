@@ -9,7 +9,7 @@ import time
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from candlewick import _native, _packed, hub
+from candlewick import _checkpoint, _native, _packed, hub
 from candlewick.errors import BackendError, ParameterError
 
 if TYPE_CHECKING:
@@ -126,7 +126,7 @@ def native(
             model, task=task, revision=revision, token=token, cache_dir=cache_dir, local_files_only=False
         )
         name = Path(folder).name
-        return folder, name if _COMMIT.fullmatch(name) else None, 0
+        return _checkpoint.readable(folder), name if _COMMIT.fullmatch(name) else None, 0
 
     wanted = wanted or [(name, None, None, task) for name, task in _DEMO.items()]
     if not isinstance(port, int) or not 0 <= port <= 65535:

@@ -17,6 +17,7 @@ os.environ["OMP_NUM_THREADS"] = "1"
 
 import checkpoints
 import numpy as np
+import pickled
 import texts
 import torch
 import transformers
@@ -45,6 +46,8 @@ def main() -> None:
         file.parent.mkdir(exist_ok=True)
         file.write_text(json.dumps(case, ensure_ascii=True, separators=(",", ":")) + "\n", encoding="utf-8")
         print(f"{row.name}: {len(case['encodings'])} encodings, {len(case['calls'])} calls")
+    if not only or "pickled" in only:
+        pickled.write()
 
 
 def reference(row: checkpoints.Checkpoint, folder: Path) -> dict[str, Any] | None:

@@ -1,0 +1,45 @@
+"""Which files a model is made of, and in which order its weights are looked for."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable
+from pathlib import Path
+
+from candlewick.errors import ModelFormatError
+
+#: What there is besides weights; a model has some of them.
+SETTINGS = (
+    "config.json",
+    "tokenizer.json",
+    "tokenizer_config.json",
+    "special_tokens_map.json",
+    "added_tokens.json",
+    "vocab.txt",
+    "vocab.json",
+    "merges.txt",
+)
+SAFETENSORS = "model.safetensors"
+SAFETENSORS_INDEX = "model.safetensors.index.json"
+PICKLE = "pytorch_model.bin"
+PICKLE_INDEX = "pytorch_model.bin.index.json"
+#: The first that is there is the one that is read, as in transformers.
+WEIGHTS = (SAFETENSORS, SAFETENSORS_INDEX, PICKLE, PICKLE_INDEX)
+
+
+def weights(there: Callable[[str], bool]) -> str | None:
+    """The file of weights, or the index of several, that is read of those that are there."""
+    return next(filter(there, WEIGHTS), None)
+
+
+def shards(index: Path) -> dict[str, str]:
+    """The file of each tensor, from an index of several files."""
+    try:
+        names = json.loads(index.read_text(encoding="utf-8"))["weight_map"]
+        files = set(names.values())
+    except (ValueError, KeyError, AttributeError, TypeError, RecursionError):
+        raise ModelFormatError(f"{index}: weight_map: expected an object of tensor name to file name") from None
+    if not all(isinstance(file, str) and Path(file).name == file for file in files):
+        got = sorted(map(str, files))
+        raise ModelFormatError(f"{index}: weight_map: expected file names without folders, got {got}")
+    return dict(names)
