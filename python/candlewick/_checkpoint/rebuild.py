@@ -46,7 +46,8 @@ def of_type(function: Any, kind: Any, arguments: Any, state: Any) -> Tensor:
     """`torch._tensor._rebuild_from_type_v2`: a tensor of a subclass, or with attributes."""
     if function is not tensor or type(arguments) is not tuple:
         raise ModelFormatError("broken pickle: expected a tensor's arguments")
-    return tensor(*arguments)
+    found: Tensor = function(*arguments)
+    return found
 
 
 def size(sizes: Any = ()) -> tuple[Any, ...]:
