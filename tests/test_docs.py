@@ -19,7 +19,9 @@ ROOT = Path(__file__).parent.parent
 #: Scores in the examples are cut with an ellipsis, so that another processor's last digits are no failure.
 FLAGS = doctest.ELLIPSIS | doctest.NORMALIZE_WHITESPACE
 MODULES = sorted(
-    f"candlewick.{module.name}" for module in pkgutil.iter_modules(candlewick.__path__) if module.name != "__main__"
+    module.name
+    for module in pkgutil.walk_packages(candlewick.__path__, "candlewick.")
+    if module.name != "candlewick.__main__"
 )
 
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import shutil
 import tracemalloc
+import zlib
 from pathlib import Path
 from typing import Any
 
@@ -15,6 +16,7 @@ from safetensors_file import read_weights
 from test_golden import assert_same
 
 import candlewick
+from candlewick._checkpoint import zip_directory
 from candlewick._checkpoint.convert import convert
 from candlewick._checkpoint.objects import StandIn, Tensor
 from candlewick._checkpoint.torch_file import open_file
@@ -88,16 +90,27 @@ def test_views_of_every_kind_and_numbers_of_every_type(file: Path, tmp_path: Pat
 
 
 def test_second_names_of_tied_tensors_are_left_out_where_transformers_does(tmp_path: Path) -> None:
-    view = p.tensor(p.storage("0", 6), (2, 3))
-    names = ["model.shared.weight", "model.encoder.embed_tokens.weight", "cls.predictions.decoder.weight", "a", "b"]
-    root = p.pickle(p.ordered(**dict.fromkeys(names, view)))
+    tied = ["model.shared.weight", "model.encoder.embed_tokens.weight", "cls.predictions.decoder.weight", "a", "b"]
+    views = dict.fromkeys(tied, p.tensor(p.storage("0", 6), (2, 3)))
+    views["lm_head.weight"] = views["lm_head.decoder.weight"] = p.tensor(p.storage("1", 6), (2, 3))
+    views["cls.predictions.bias"] = p.tensor(p.storage("0", 6), (3, 2))
     (tmp_path / "in").mkdir()
-    torch_writer.write_zip(tmp_path / "in" / "pytorch_model.bin", root, {"0": bytes(range(24))})
+    storages = {"0": bytes(range(24)), "1": bytes(24)}
+    torch_writer.write_zip(tmp_path / "in" / "pytorch_model.bin", p.pickle(p.ordered(**views)), storages)
     convert(tmp_path / "in", tmp_path / "out")
     got = raw(tmp_path / "out")
-    assert sorted(got) == ["a", "b", "model.shared.weight"] and {data for _, _, data in got.values()} == {
-        bytes(range(24))
-    }
+    assert set(views) - set(got) == {"model.encoder.embed_tokens.weight", "cls.predictions.decoder.weight"}
+    assert {data for name, (_, _, data) in got.items() if "lm_head" not in name} == {storages["0"]}
+
+
+def test_a_storage_is_checked_once(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Else many views of a large one would take for ever."""
+    views = {str(index): p.tensor(p.storage("0", 100), (1,), offset=index) for index in range(100)}
+    torch_writer.write_zip(tmp_path / "pytorch_model.bin", p.pickle(p.ordered(**views)), {"0": bytes(400)})
+    checked = []
+    monkeypatch.setattr(zip_directory, "crc32", lambda data: checked.append(len(data)) or zlib.crc32(data))
+    convert(tmp_path, tmp_path / "out")
+    assert checked.count(400) == 1
 
 
 def test_what_the_first_releases_wrote(tmp_path: Path) -> None:

@@ -75,6 +75,7 @@ def pipeline(
             `QualityWarning`), "strict" (a `ParameterError`), "skip" (nothing is measured).
         calibration: Texts like those the model will get, on which int8 is judged; `None` for built-in ones.
         packed_cache: Whether packed weights are kept on disk (`CANDLEWICK_CACHE`), where the next process maps them.
+            Pickled checkpoints are kept there as safetensors in any case.
         encoder_from: Reserved.
         **defaults: Options of calls, given once; a call's own win.
 
@@ -83,6 +84,7 @@ def pipeline(
         ModelNotFoundError: There is no such model.
         ModelFormatError: A file of the model is damaged or does not fit the others.
         UnsupportedModelError: The model's architecture or files are not supported.
+        BackendError: A pickled checkpoint can't be kept as safetensors, because the cache is full or can't be written.
 
     >>> import candlewick
     >>> candlewick.pipeline("ner").labels[:3]

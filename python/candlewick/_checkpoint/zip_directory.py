@@ -7,8 +7,8 @@ entry's bytes are, and refuses entries without a checksum, which torch leaves ou
 from __future__ import annotations
 
 import struct
-import zlib
 from typing import NamedTuple
+from zlib import crc32
 
 from candlewick._checkpoint.objects import shown
 from candlewick.errors import ModelFormatError, UnsupportedModelError
@@ -73,7 +73,7 @@ def read(data: memoryview) -> dict[str, Entry]:
 def content(data: memoryview, name: str, entry: Entry) -> memoryview:
     """The bytes of an entry, if they are those that were written."""
     found = data[entry.start : entry.start + entry.size]
-    if entry.crc and zlib.crc32(found) != entry.crc:
+    if entry.crc and crc32(found) != entry.crc:
         raise ModelFormatError(f"damaged zip file: {shown(name)}: checksum does not fit")
     return found
 
