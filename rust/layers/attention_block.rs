@@ -1,4 +1,4 @@
-//! The first half of an encoder layer: `LN(Wₒ attention(x) + bₒ + x)` with
+//! The first half of an encoder layer: `LN(Wₒ attention(x) + bₒ + x)`, or with the norm in front, with
 //! `attention = softmax(scale * (q kᵀ + terms of the distance)) v` per head, over the rows of one sequence.
 
 use candle_core::Tensor;
@@ -6,11 +6,11 @@ use candle_core::Tensor;
 use super::arena::Buffer;
 use super::context::Context;
 use super::linear::Linear;
-use super::norm::LayerNorm;
 use super::ops::{in_place, map_rows};
 use super::pooling::first_rows;
 use super::profile::Stage;
 use super::relative::{Reached, Relative};
+use super::residual::Residual;
 use crate::error::Result;
 use crate::kernels::{self, Activation, Attention, Columns, Scores, Span};
 use crate::types::{Dtype, Rows};
@@ -30,8 +30,8 @@ pub struct AttentionBlock {
     pub relative: Option<Relative>,
     /// `[hidden, hidden]`.
     pub output: Linear,
-    /// Over the sum with the block's input.
-    pub norm: LayerNorm,
+    /// How the sum with the block's input is normalized.
+    pub residual: Residual,
 }
 
 impl AttentionBlock {
@@ -44,7 +44,7 @@ impl AttentionBlock {
             Rows::All => {
                 in_place(&xs, "attention_block", |xs| {
                     let update = self.update(xs, context.bounds.tokens(), wanted, context);
-                    self.norm.add(xs, &update, self.output.bias(), context);
+                    self.residual.add(xs, &update, self.output.bias(), context);
                 })?;
                 Ok(xs)
             }
@@ -53,7 +53,7 @@ impl AttentionBlock {
                 map_rows(&xs, rows, self.output.outputs(), |xs, firsts| {
                     let update = self.update(xs, rows, wanted, context);
                     first_rows(xs, context.bounds, firsts);
-                    self.norm.add(firsts, &update, self.output.bias(), context);
+                    self.residual.add(firsts, &update, self.output.bias(), context);
                 })
             }
         }
@@ -62,7 +62,7 @@ impl AttentionBlock {
     /// What is added to the rows that are wanted, but for the bias.
     fn update<'a>(&self, xs: &[f32], rows: usize, wanted: Rows, context: &'a Context<'_>) -> Buffer<'a> {
         let mut qkv = context.buffer(3 * xs.len()); // (tokens, 3 * hidden)
-        self.qkv.apply(xs, Activation::Linear, &mut qkv, context);
+        self.qkv.apply(&self.residual.read(xs, context), Activation::Linear, &mut qkv, context);
         let mut mixed = context.buffer(rows * self.output.outputs()); // (rows, hidden)
         let hidden = self.output.outputs();
         context.stage(Stage::Attention, || {
@@ -97,7 +97,7 @@ mod tests {
             scale: ((HIDDEN / 3) as f32).sqrt().recip(),
             relative: None,
             output: linear(3, HIDDEN, HIDDEN),
-            norm: norm(5, HIDDEN),
+            residual: Residual::After(norm(5, HIDDEN)),
         }
     }
 
@@ -113,7 +113,8 @@ mod tests {
         let mixed = candle_nn::ops::softmax(&scores, D::Minus1).unwrap().matmul(&part(2)).unwrap();
         let mixed = mixed.transpose(0, 1).unwrap().contiguous().unwrap().reshape((length, HIDDEN)).unwrap();
         let ys = (block.output.candle_form().forward(&mixed).unwrap() + xs).unwrap();
-        block.norm.candle_form().forward(&ys).unwrap()
+        let Residual::After(norm) = &block.residual else { panic!("a norm over the sum") };
+        norm.candle_form().forward(&ys).unwrap()
     }
 
     #[test]

@@ -111,8 +111,8 @@ pub struct Embeddings {
     pub position: Option<Table>,
     /// Which of them a token takes.
     pub positions: Positions,
-    /// Over the sum.
-    pub norm: LayerNorm,
+    /// Over the sum, where there is one.
+    pub norm: Option<LayerNorm>,
     /// From the tables' width to the network's, where they differ.
     pub projection: Projection,
 }
@@ -136,7 +136,10 @@ impl Embeddings {
     /// [`crate::Error::ModelFormat`] when a row that is met holds NaN or infinity.
     pub fn forward(&self, batch: &Batch, context: &Context<'_>) -> Result<Tensor> {
         let xs = context.stage(Stage::Embeddings, || self.sum(batch, context))?;
-        let normalized = |xs: Tensor| context.stage(Stage::Embeddings, || self.norm.forward(&xs)).map(|()| xs);
+        let normalized = |xs: Tensor| {
+            context.stage(Stage::Embeddings, || self.norm.as_ref().map_or(Ok(()), |norm| norm.forward(&xs)))?;
+            Ok(xs)
+        };
         match &self.projection {
             Projection::None => normalized(xs),
             Projection::BeforeNorm(projection) => normalized(projection.forward(&xs, Activation::Linear, context)?),

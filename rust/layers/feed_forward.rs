@@ -1,11 +1,11 @@
-//! The second half of an encoder layer: `LN(W₂ act(W₁ x + b₁) + b₂ + x)`.
+//! The second half of an encoder layer: `LN(W₂ act(W₁ x + b₁) + b₂ + x)`, or with the norm in front.
 
 use candle_core::Tensor;
 
 use super::context::Context;
 use super::linear::Linear;
-use super::norm::LayerNorm;
 use super::ops::in_place;
+use super::residual::Residual;
 use crate::error::Result;
 use crate::kernels::Activation;
 
@@ -18,8 +18,8 @@ pub struct FeedForward {
     pub activation: Activation,
     /// `[hidden, intermediate]`.
     pub down: Linear,
-    /// Over the sum with the block's input.
-    pub norm: LayerNorm,
+    /// How the sum with the block's input is normalized.
+    pub residual: Residual,
 }
 
 impl FeedForward {
@@ -31,10 +31,10 @@ impl FeedForward {
         let rows = xs.dims()[0];
         in_place(&xs, "feed_forward", |xs| {
             let mut inner = context.buffer(rows * self.up.outputs()); // (rows, intermediate)
-            self.up.apply(xs, self.activation, &mut inner, context);
+            self.up.apply(&self.residual.read(xs, context), self.activation, &mut inner, context);
             let mut update = context.buffer(xs.len()); // (rows, hidden)
             self.down.product(&inner, &mut update, context);
-            self.norm.add(xs, &update, self.down.bias(), context);
+            self.residual.add(xs, &update, self.down.bias(), context);
         })?;
         Ok(xs)
     }
@@ -55,13 +55,38 @@ mod tests {
             up: linear(1, inner, hidden),
             activation: Activation::Gelu,
             down: linear(3, hidden, inner),
-            norm: norm(5, hidden),
+            residual: Residual::After(norm(5, hidden)),
         };
         let bounds = Bounds::from_lengths([6, 2]);
         let xs = tensor(9, bounds.tokens(), hidden);
         let ys = block.forward(xs.copy().unwrap(), &Context::new(&bounds, &|| false)).unwrap();
         let inner = block.up.candle_form().forward(&xs).unwrap().gelu_erf().unwrap();
         let sum = (block.down.candle_form().forward(&inner).unwrap() + &xs).unwrap();
-        assert_close(&ys, &block.norm.candle_form().forward(&sum).unwrap(), 1e-5);
+        let Residual::After(norm) = &block.residual else { panic!("a norm over the sum") };
+        assert_close(&ys, &norm.candle_form().forward(&sum).unwrap(), 1e-5);
+    }
+
+    #[test]
+    fn a_norm_in_front_leaves_the_input_in_the_sum() {
+        let hidden = 16;
+        let block = |residual| FeedForward {
+            up: linear(1, hidden, hidden),
+            activation: Activation::Relu,
+            down: linear(3, hidden, hidden),
+            residual,
+        };
+        let bounds = Bounds::from_lengths([3, 4]);
+        let (xs, context) = (tensor(9, bounds.tokens(), hidden), Context::new(&bounds, &|| false));
+        let inner = |block: &FeedForward, xs: &Tensor| {
+            let inner = block.up.candle_form().forward(xs).unwrap().relu().unwrap();
+            block.down.candle_form().forward(&inner).unwrap()
+        };
+        let before = block(Residual::Before(Some(norm(5, hidden))));
+        let normalized = norm(5, hidden).candle_form().forward(&xs).unwrap();
+        let expected = (inner(&before, &normalized) + &xs).unwrap();
+        assert_close(&before.forward(xs.copy().unwrap(), &context).unwrap(), &expected, 1e-5);
+        let none = block(Residual::Before(None));
+        let expected = (inner(&none, &xs) + &xs).unwrap();
+        assert_close(&none.forward(xs.copy().unwrap(), &context).unwrap(), &expected, 1e-5);
     }
 }

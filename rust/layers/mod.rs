@@ -18,6 +18,7 @@ mod ops;
 mod pooling;
 mod profile;
 mod relative;
+mod residual;
 
 pub use arena::Arena;
 pub use attention_block::AttentionBlock;
@@ -30,3 +31,4 @@ pub use linear::Linear;
 pub use norm::LayerNorm;
 pub use profile::{Profile, Stage};
 pub use relative::{Distances, Relative, T5_BUCKETS};
+pub use residual::Residual;

@@ -37,6 +37,11 @@ impl LayerNorm {
         in_place(xs, "layer_norm", |xs| kernels::layer_norm(xs, self.kernel()))
     }
 
+    /// The same on a slice.
+    pub(super) fn apply(&self, xs: &mut [f32], context: &Context<'_>) {
+        context.stage(Stage::Norms, || kernels::layer_norm(xs, self.kernel()));
+    }
+
     /// `LN(update + bias + xs)` in place of `xs`: what ends every post-norm block.
     pub(super) fn add(&self, xs: &mut [f32], update: &[f32], bias: &[f32], context: &Context<'_>) {
         context.stage(Stage::Norms, || kernels::add_layer_norm(xs, update, bias, self.kernel()));

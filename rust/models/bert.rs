@@ -1,7 +1,7 @@
 //! BERT: the body that most families share.
 
 use super::family::{Family, HeadActivation, Names, Place, SequenceHead};
-use super::shape::{Layers, Projection, Shape, activation, terms};
+use super::shape::{Layers, Norms, Projection, Shape, activation, terms};
 use crate::config::Config;
 use crate::error::Result;
 use crate::kernels::Activation;
@@ -34,6 +34,7 @@ pub(super) const NAMES: Names = Names {
     up: "encoder.layer.{}.intermediate.dense",
     down: "encoder.layer.{}.output.dense",
     output_norm: "encoder.layer.{}.output.LayerNorm",
+    last_norm: "encoder.LayerNorm",
 };
 
 /// Keys and defaults of `BertConfig`.
@@ -51,6 +52,7 @@ pub(super) fn shape(config: &Config) -> Result<Shape> {
         segments: config.size("type_vocab_size", 2)?,
         activation: activation(config, "hidden_act")?,
         norm_eps: config.number("layer_norm_eps", 1e-12)?,
+        norms: Norms::AfterBlocks,
         projection: Projection::None,
         terms: terms(config)?,
         convolution: None,

@@ -1,7 +1,7 @@
 //! DistilBERT: BERT's body under other names, without segments and pooler.
 
 use super::family::{Family, HeadActivation, Names, Place, SequenceHead};
-use super::shape::{Layers, Projection, Shape, Terms, activation};
+use super::shape::{Layers, Norms, Projection, Shape, Terms, activation};
 use crate::config::Config;
 use crate::error::Result;
 use crate::kernels::Activation;
@@ -45,6 +45,7 @@ fn shape(config: &Config) -> Result<Shape> {
         segments: 0,
         activation: activation(config, "activation")?,
         norm_eps: 1e-12,
+        norms: Norms::AfterBlocks,
         projection: Projection::None,
         terms: Terms::None,
         convolution: None,

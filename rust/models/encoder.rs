@@ -9,9 +9,9 @@ use super::checkpoint::Checkpoint;
 use super::dtypes::Dtypes;
 use super::family::Place;
 use super::layer::Parts;
-use super::shape::{self, Layers, Shape};
+use super::shape::{self, Layers, Norms, Shape};
 use crate::error::Result;
-use crate::layers::{Context, Embeddings, EncoderLayer, Linear, Positions, Projection};
+use crate::layers::{Context, Embeddings, EncoderLayer, LayerNorm, Linear, Positions, Projection};
 use crate::types::{Batch, Dtype, Rows};
 
 /// A post-norm encoder.
@@ -22,6 +22,8 @@ pub(super) struct Encoder {
     layers: Vec<EncoderLayer>,
     /// Which of them is computed when.
     order: Layers,
+    /// After the last one, where blocks have none at their ends.
+    norm: Option<LayerNorm>,
 }
 
 impl Encoder {
@@ -29,7 +31,7 @@ impl Encoder {
         let embeddings = embeddings(checkpoint, shape)?;
         let parts = Parts::load(checkpoint, shape)?;
         let layers = (0..shape.layers.distinct()).map(|layer| parts.layer(dtypes, layer)).collect::<Result<_>>()?;
-        Ok(Self { embeddings, layers, order: shape.layers })
+        Ok(Self { embeddings, layers, order: shape.layers, norm: last_norm(checkpoint, shape)? })
     }
 
     /// The layers as they are computed, and whether each is the last.
@@ -45,6 +47,7 @@ impl Encoder {
         for (layer, last) in self.steps() {
             xs = layer.forward(xs, if last { wanted } else { Rows::All }, context)?;
         }
+        self.norm.as_ref().map_or(Ok(()), |norm| norm.forward(&xs))?;
         Ok(xs)
     }
 
@@ -100,7 +103,13 @@ pub(super) fn examine(
             }
         }
     }
+    last_norm(checkpoint, shape)?.map_or(Ok(()), |norm| norm.forward(&xs))?;
     Ok((xs, moved))
+}
+
+fn last_norm(checkpoint: &Checkpoint<'_>, shape: &Shape) -> Result<Option<LayerNorm>> {
+    let norm = || checkpoint.norm(checkpoint.names.last_norm, "", shape.hidden, shape.norm_eps);
+    (shape.norms == Norms::BeforeBlocks).then(norm).transpose()
 }
 
 fn embeddings(checkpoint: &Checkpoint<'_>, shape: &Shape) -> Result<Embeddings> {
@@ -130,7 +139,10 @@ fn embeddings(checkpoint: &Checkpoint<'_>, shape: &Shape) -> Result<Embeddings> 
         segment: (shape.segments > 0).then(|| table(names.segment, shape.segments)).transpose()?,
         position,
         positions: shape.positions,
-        norm: checkpoint.norm(names.embedding_norm, "", normalized, shape.norm_eps)?,
+        norm: match shape.norms {
+            Norms::AfterBlocks => Some(checkpoint.norm(names.embedding_norm, "", normalized, shape.norm_eps)?),
+            Norms::BeforeBlocks => None,
+        },
         projection,
     })
 }

@@ -38,6 +38,7 @@ pub(super) struct Names {
     pub up: &'static str,
     pub down: &'static str,
     pub output_norm: &'static str,
+    pub last_norm: &'static str,
 }
 
 /// How a family classifies a sequence: its first row through `dense` and an activation, then through `output`.

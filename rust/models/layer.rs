@@ -5,10 +5,11 @@ use candle_core::{Device, Tensor};
 use super::checkpoint::Checkpoint;
 use super::dtypes::Dtypes;
 use super::family::Place;
-use super::shape::{Projected, Shape, Terms};
+use super::shape::{Norms, Projected, Shape, Terms};
 use crate::error::{Error, Result};
 use crate::layers::{
-    AttentionBlock, Convolution, Distances, EncoderLayer, FeedForward, LayerNorm, Linear, Relative, T5_BUCKETS,
+    AttentionBlock, Convolution, Distances, EncoderLayer, FeedForward, LayerNorm, Linear, Relative, Residual,
+    T5_BUCKETS,
 };
 use crate::types::Dtype;
 
@@ -44,6 +45,12 @@ impl<'a> Parts<'a> {
         let name = &*shape.layers.name(layer);
         let linear = |of, rows, columns| checkpoint.linear(dtypes, &[Place::Encoder(of)], name, rows, columns);
         let norm = |of| checkpoint.norm(of, name, hidden, shape.norm_eps);
+        let residual = |of| {
+            Ok::<_, Error>(match shape.norms {
+                Norms::AfterBlocks => Residual::After(norm(of)?),
+                Norms::BeforeBlocks => Residual::Before(Some(norm(of)?)),
+            })
+        };
         let places = [names.query, names.key, names.value].map(Place::Encoder);
         let qkv = checkpoint.linear(dtypes, &places, name, hidden, hidden)?;
         let attention = AttentionBlock {
@@ -53,13 +60,13 @@ impl<'a> Parts<'a> {
             relative: self.relative(&qkv, name)?,
             qkv,
             output: linear(names.attention_output, hidden, hidden)?,
-            norm: norm(names.attention_norm)?,
+            residual: residual(names.attention_norm)?,
         };
         let feed_forward = FeedForward {
             up: linear(names.up, intermediate, hidden)?,
             activation: shape.activation,
             down: linear(names.down, hidden, intermediate)?,
-            norm: norm(names.output_norm)?,
+            residual: residual(names.output_norm)?,
         };
         let convolution = match &shape.convolution {
             Some(of) if layer == 0 => Some(Convolution {

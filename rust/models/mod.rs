@@ -41,6 +41,7 @@ const FAMILIES: &[&Family] = &[
     &mpnet::MPNET,
     &roberta::ROBERTA,
     &roberta::XLM_ROBERTA,
+    &roberta::XLM_ROBERTA_XL,
 ];
 
 /// A network with its weights.

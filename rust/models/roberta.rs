@@ -3,7 +3,7 @@
 
 use super::bert;
 use super::family::{Family, HeadActivation, Names, Place, SequenceHead};
-use super::shape::Shape;
+use super::shape::{Layers, Norms, Shape};
 use crate::config::Config;
 use crate::error::Result;
 use crate::kernels::Activation;
@@ -26,6 +26,36 @@ pub(super) const XLM_ROBERTA: Family =
 
 pub(super) const CAMEMBERT: Family =
     Family { model_type: "camembert", tokenizer_class: "CamembertTokenizer", ..ROBERTA };
+
+/// The large ones have their norms in front of the blocks.
+pub(super) const XLM_ROBERTA_XL: Family = Family {
+    model_type: "xlm-roberta-xl",
+    tokenizer_class: "XLMRobertaTokenizer",
+    names: Names {
+        attention_norm: "encoder.layer.{}.attention.self_attn_layer_norm",
+        output_norm: "encoder.layer.{}.LayerNorm",
+        ..ROBERTA.names
+    },
+    shape: xl_shape,
+    ..ROBERTA
+};
+
+/// Keys and defaults of `XLMRobertaXLConfig`.
+fn xl_shape(config: &Config) -> Result<Shape> {
+    Ok(Shape {
+        vocabulary: config.size("vocab_size", 250_880)?,
+        hidden: config.size("hidden_size", 2_560)?,
+        embedding: config.size("hidden_size", 2_560)?,
+        layers: Layers::Each(config.size("num_hidden_layers", 36)?),
+        heads: config.size("num_attention_heads", 32)?,
+        intermediate: config.size("intermediate_size", 10_240)?,
+        position_rows: config.size("max_position_embeddings", 514)?,
+        segments: config.size("type_vocab_size", 1)?,
+        norm_eps: config.number("layer_norm_eps", 1e-5)?,
+        norms: Norms::BeforeBlocks,
+        ..shape(config)?
+    })
+}
 
 /// Keys and defaults of `RobertaConfig`, `XLMRobertaConfig` and `CamembertConfig`.
 fn shape(config: &Config) -> Result<Shape> {

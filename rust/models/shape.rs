@@ -22,6 +22,7 @@ pub(super) struct Shape {
     pub segments: usize,
     pub activation: Activation,
     pub norm_eps: f64,
+    pub norms: Norms,
     /// Where rows get the network's width.
     pub projection: Projection,
     pub terms: Terms,
@@ -69,6 +70,15 @@ impl Layers {
             Self::Grouped { inner, .. } => format!("{}.albert_layers.{}", distinct / inner, distinct % inner),
         }
     }
+}
+
+/// Where norms stand.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Norms {
+    /// Over the embeddings and over the sum at the end of each block.
+    AfterBlocks,
+    /// In front of each block and after the last one.
+    BeforeBlocks,
 }
 
 /// Where rows of the tables' width get the network's.

@@ -279,6 +279,8 @@ def table() -> list[Checkpoint]:
                 **multi,
             },
         ),
+        Checkpoint("xlm-roberta-xl-ner", "XLMRobertaXL", IOB1, xlmr, config=roberta),
+        Checkpoint("xlm-roberta-xl-language", "XLMRobertaXL", 3, xlmr, **sequence, config=roberta),
     ]
 
 
