@@ -14,14 +14,18 @@
 //!        -> tags.rs       what a label says: prefix, type, filtered or not
 //!        -> spans.rs      neighbours of one type become one span            all but none
 //!        -> merge.rs      overlaps between windows are settled              long texts
-//!        -> token_classification.rs  spans become entities with their words
+//!        -> strings.rs    what the entities are called
 //!        -> text.rs       code points -> bytes and UTF-16 units
 //! ```
+//!
+//! `draft.rs` takes that way window by window, `token_classification.rs` for all of them at once.
 
 mod aggregate;
+pub mod draft;
 mod merge;
 mod scores;
 mod spans;
+mod strings;
 mod tags;
 mod text;
 pub mod text_classification;

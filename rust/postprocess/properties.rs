@@ -13,7 +13,7 @@ use crate::types::{
 };
 
 /// Everything but the score's bits can be compared; NaN is NaN.
-fn comparable(entities: &[Entity]) -> Vec<String> {
+pub(super) fn comparable(entities: &[Entity]) -> Vec<String> {
     let score = |score: f32| if score.is_nan() { "NaN".to_owned() } else { format!("{:08x}", score.to_bits()) };
     let line = |e: &Entity| format!("{} {} {:?} {:?} {:?}", e.label, score(e.score), e.index, e.word, e.offset);
     entities.iter().map(line).collect()
@@ -41,10 +41,10 @@ const LABELS: [&str; 17] = [
 const TOKENS: [&str; 12] = ["[UNK]", "New", "##w", "York", "▁Yo", "▁", "Ġa", "cafÃ©", "é", ".", "한", "\u{200b}"];
 
 #[derive(Debug)]
-struct Case {
-    encoded: Encoded,
-    logits: Vec<Logits>,
-    labels: Vec<Arc<str>>,
+pub(super) struct Case {
+    pub(super) encoded: Encoded,
+    pub(super) logits: Vec<Logits>,
+    pub(super) labels: Vec<Arc<str>>,
 }
 
 fn logit() -> impl Strategy<Value = f32> {
@@ -82,7 +82,49 @@ fn ordered(mut tokens: Vec<Drawn>, text_length: u32) -> Vec<Drawn> {
     tokens
 }
 
-fn case(sorted: bool) -> impl Strategy<Value = Case> {
+fn encoding(tokens: &[Drawn]) -> Encoding {
+    Encoding {
+        ids: tokens.iter().map(|token| token.0).collect(),
+        type_ids: vec![0; tokens.len()],
+        offsets: tokens.iter().map(|token| token.1).collect(),
+        special: tokens.iter().map(|token| token.2).collect(),
+        word_ids: tokens.iter().map(|token| token.3).collect(),
+    }
+}
+
+/// A text whose tokens are read in windows of up to `capacity`, each sharing tokens with the one before, as tokenizers
+/// cut them; with `backwards` from its end.
+pub(super) fn windowed() -> impl Strategy<Value = Case> {
+    let text = prop_oneof!["[ab .,'\n-]{0,40}", "[a é😀한\u{301}\u{202f}.\n\t3]{0,40}"];
+    let labels = prop::sample::subsequence(LABELS.to_vec(), 1..=LABELS.len());
+    (text, labels, 1..12usize, any::<prop::sample::Index>(), prop::bool::weighted(0.1))
+        .prop_flat_map(|(text, labels, capacity, stride, backwards)| {
+            let tokens = prop::collection::vec(token(text.chars().count() as u32), 1..40);
+            let rows = prop::collection::vec(prop::collection::vec(logit(), labels.len()), 40 * 12);
+            (Just(text), Just(labels), tokens, rows, Just((capacity, stride.index(capacity), backwards)))
+        })
+        .prop_map(|(text, labels, tokens, rows, (capacity, stride, backwards))| {
+            let tokens = ordered(tokens, text.chars().count() as u32);
+            let (mut windows, mut logits, mut rows) = (Vec::new(), Vec::new(), rows.into_iter());
+            let mut from = 0;
+            loop {
+                let to = (from + capacity).min(tokens.len());
+                let range = if backwards { tokens.len() - to..tokens.len() - from } else { from..to };
+                logits.push(Logits {
+                    values: rows.by_ref().take(range.len()).flatten().collect(),
+                    columns: labels.len(),
+                });
+                windows.push(encoding(&tokens[range]));
+                if to == tokens.len() {
+                    break;
+                }
+                from = to - stride;
+            }
+            Case { encoded: Encoded { text, windows, cut: None }, logits, labels: names(&labels) }
+        })
+}
+
+pub(super) fn case(sorted: bool) -> impl Strategy<Value = Case> {
     let text = prop_oneof!["[ab .,'\n-]{0,40}", "[a é😀한\u{301}\u{202f}.\n\t3]{0,40}"];
     let labels = prop::sample::subsequence(LABELS.to_vec(), 1..=LABELS.len());
     (text, labels, 1..4usize)
@@ -100,20 +142,14 @@ fn case(sorted: bool) -> impl Strategy<Value = Case> {
                 if sorted {
                     tokens = ordered(tokens, length);
                 }
-                windows.push(Encoding {
-                    ids: tokens.iter().map(|token| token.0).collect(),
-                    type_ids: vec![0; tokens.len()],
-                    offsets: tokens.iter().map(|token| token.1).collect(),
-                    special: tokens.iter().map(|token| token.2).collect(),
-                    word_ids: tokens.iter().map(|token| token.3).collect(),
-                });
+                windows.push(encoding(&tokens));
                 logits.push(Logits { values: rows.concat(), columns: labels.len() });
             }
             Case { encoded: Encoded { text, windows, cut: None }, logits, labels: names(&labels) }
         })
 }
 
-fn options() -> impl Strategy<Value = Options> {
+pub(super) fn options() -> impl Strategy<Value = Options> {
     fn name<T: std::str::FromStr<Err: std::fmt::Debug> + std::fmt::Debug>(
         names: &'static [&'static str],
     ) -> impl Strategy<Value = T> {
@@ -139,7 +175,7 @@ fn options() -> impl Strategy<Value = Options> {
         })
 }
 
-fn vocabulary() -> impl Strategy<Value = Fake> {
+pub(super) fn vocabulary() -> impl Strategy<Value = Fake> {
     (0..3_usize, prop::option::of(Just(0))).prop_map(|(kind, unk)| {
         let fake = [wordpiece, metaspace, byte_level][kind]();
         Fake { tokens: TOKENS.map(Into::into).to_vec(), unk, ..fake }

@@ -1,24 +1,38 @@
 //! Positions in a text. Offsets count code points; Rust slices by bytes, JavaScript and Java count UTF-16 units.
 
+use std::borrow::Cow;
+
 use crate::types::{Offset, OffsetUnit};
 
 /// A text in which code points are found without counting from its start.
-///
-/// `"é😀x"`: code point 0 at byte 0, 1 at byte 2, 2 at byte 6, and its end, 3, at byte 7.
 pub(super) struct Text<'a> {
     text: &'a str,
-    /// The byte at which each code point starts, then the text's length; empty for ASCII, where both count alike.
-    bytes: Vec<usize>,
+    bytes: Cow<'a, [usize]>,
+}
+
+/// The byte at which each code point of a text starts, then the text's length; empty for ASCII, where both count alike.
+///
+/// `"é😀x"`: code point 0 at byte 0, 1 at byte 2, 2 at byte 6, and its end, 3, at byte 7.
+#[derive(Debug)]
+pub(super) struct Positions(Vec<usize>);
+
+impl Positions {
+    pub(super) fn of(text: &str) -> Self {
+        if text.is_ascii() {
+            return Self(Vec::new());
+        }
+        Self(text.char_indices().map(|(byte, _)| byte).chain([text.len()]).collect())
+    }
 }
 
 impl<'a> Text<'a> {
     pub(super) fn new(text: &'a str) -> Self {
-        let bytes = if text.is_ascii() {
-            Vec::new()
-        } else {
-            text.char_indices().map(|(byte, _)| byte).chain([text.len()]).collect()
-        };
-        Self { text, bytes }
+        Self { text, bytes: Cow::Owned(Positions::of(text).0) }
+    }
+
+    /// The same text again, with the positions that were found before.
+    pub(super) fn with(text: &'a str, positions: &'a Positions) -> Self {
+        Self { text, bytes: Cow::Borrowed(&positions.0) }
     }
 
     /// Number of code points.

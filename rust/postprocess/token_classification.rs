@@ -1,18 +1,9 @@
 //! Token classification: one label per token becomes entities in a text.
 
-use std::borrow::Cow;
 use std::sync::Arc;
 
-use super::aggregate::{Unit, Units};
-use super::merge;
-use super::spans::{Span, Window};
-use super::tags::Tag;
-use super::text::Text;
-use super::words::Words;
-use crate::types::{
-    AggregationStrategy, Encoded, Encoding, Entity, Logits, OffsetUnit, TokenClassificationOptions, Vocabulary,
-    WordSource,
-};
+use super::draft::{Draft, Source};
+use crate::types::{Encoded, Entity, Logits, TokenClassificationOptions, Vocabulary};
 
 /// The entities of one text, in its order.
 ///
@@ -34,93 +25,12 @@ pub fn entities(
     vocabulary: &dyn Vocabulary,
     options: &TokenClassificationOptions,
 ) -> Vec<Entity> {
-    // `None` stands for the key that an entity does not have, so every entity has it.
-    if labels.is_empty() || options.ignore_labels.contains(&None) {
-        return Vec::new();
-    }
-    let text = Text::new(&encoded.text);
-    let words = Words::new(&text, vocabulary, options);
-    let tags = Tag::all(labels, options);
-    let mut units = Units::default();
-    let mut spans = Vec::new();
-    for (index, (encoding, logits)) in encoded.windows.iter().zip(logits).enumerate() {
-        let start = units.units.len();
-        units.add(encoding, logits, labels.len(), options.aggregation_strategy, &words);
-        Window { index, encoding, units: &units, range: start..units.units.len() }.spans(&tags, &mut spans);
-    }
-    if encoded.windows.len() > 1 {
-        spans = merge::overlaps(spans);
-    }
-    let strings = Strings { encoded, text: &text, units: &units, vocabulary, options };
-    let mut entities: Vec<Entity> = spans
-        .into_iter()
-        .map(|span| Entity {
-            label: name(&labels[span.label], &tags[span.label]),
-            score: span.score,
-            index: (options.aggregation_strategy == AggregationStrategy::None)
-                .then(|| units.units[span.units.start].first),
-            word: strings.word(&span),
-            offset: span.offset,
-        })
-        .collect();
-    if options.offset_unit != OffsetUnit::Char && !entities.is_empty() {
-        text.convert(entities.iter_mut().map(|entity| &mut entity.offset), options.offset_unit);
-    }
+    let source = Source { encoded, labels, vocabulary, options };
+    let mut draft = Draft::new(&source);
+    let mut entities: Vec<Entity> = logits.iter().flat_map(|logits| draft.window(&source, logits)).collect();
+    entities.extend(draft.rest(&source));
+    draft.convert(&source, &mut entities);
     entities
-}
-
-/// The name of a span, without a new string where the label keeps its prefix or has none.
-fn name(label: &Arc<str>, tag: &Tag) -> Arc<str> {
-    if tag.group.len() == label.len() { Arc::clone(label) } else { tag.group.into() }
-}
-
-/// Makes the strings of those spans that are answered.
-struct Strings<'a> {
-    encoded: &'a Encoded,
-    text: &'a Text<'a>,
-    units: &'a Units,
-    vocabulary: &'a dyn Vocabulary,
-    options: &'a TokenClassificationOptions,
-}
-
-impl Strings<'_> {
-    /// The `word` of a span.
-    ///
-    /// Decoded, it is the reference's: with `first`, `average` and `max` each word is decoded, and then the list of
-    /// the decoded words once more as if they were tokens. That loses the space of `New York` with Metaspace and turns
-    /// the `é` of a byte-level `café` into U+FFFD.
-    fn word(&self, span: &Span) -> String {
-        if self.options.word == WordSource::Source {
-            return self.text.slice(span.offset).to_owned();
-        }
-        let encoding = &self.encoded.windows[span.window];
-        let units = &self.units.units[span.units.clone()];
-        match self.options.aggregation_strategy {
-            AggregationStrategy::None => self.token(encoding, units[0].first).into_owned(),
-            AggregationStrategy::Simple => {
-                let tokens: Vec<_> = units.iter().map(|unit| self.token(encoding, unit.first)).collect();
-                self.vocabulary.decode(&tokens)
-            }
-            AggregationStrategy::First | AggregationStrategy::Average | AggregationStrategy::Max => {
-                let word = |unit: &Unit| {
-                    let tokens = (unit.first..=unit.last).filter(|&token| !encoding.special[token]);
-                    let tokens: Vec<_> = tokens.map(|token| self.token(encoding, token)).collect();
-                    Cow::Owned(self.vocabulary.decode(&tokens))
-                };
-                self.vocabulary.decode(&units.iter().map(word).collect::<Vec<_>>())
-            }
-        }
-    }
-
-    /// The vocabulary's string of a token; of an unknown one, what the text has in its place.
-    fn token(&self, encoding: &Encoding, token: usize) -> Cow<'_, str> {
-        let id = encoding.ids[token];
-        if self.vocabulary.unk_id() == Some(id) {
-            Cow::Borrowed(self.text.slice(encoding.offsets[token]))
-        } else {
-            self.vocabulary.token(id)
-        }
-    }
 }
 
 #[cfg(test)]

@@ -9,10 +9,12 @@ use crate::types::{AggregationStrategy, Encoding, TokenClassificationOptions, Vo
 pub(super) struct Words<'a> {
     text: &'a Text<'a>,
     vocabulary: &'a dyn Vocabulary,
-    rule: Rule,
+    rule: &'a Rule,
 }
 
-enum Rule {
+/// How it is decided.
+#[derive(Debug)]
+pub(super) enum Rule {
     /// There are no words, only tokens.
     EveryToken,
     /// The reference's: with continuation marks the lengths are compared, without them the characters around the
@@ -24,20 +26,21 @@ enum Rule {
     Unicode(Vec<u32>),
 }
 
-impl<'a> Words<'a> {
-    pub(super) fn new(
-        text: &'a Text<'a>,
-        vocabulary: &'a dyn Vocabulary,
-        options: &TokenClassificationOptions,
-    ) -> Self {
-        let rule = match (options.aggregation_strategy, options.word_boundary) {
-            (AggregationStrategy::None | AggregationStrategy::Simple, _) => Rule::EveryToken,
+impl Rule {
+    pub(super) fn new(text: &Text, vocabulary: &dyn Vocabulary, options: &TokenClassificationOptions) -> Self {
+        match (options.aggregation_strategy, options.word_boundary) {
+            (AggregationStrategy::None | AggregationStrategy::Simple, _) => Self::EveryToken,
             (_, WordBoundary::Compat) => {
-                Rule::Compat { marks: vocabulary.marks_continuations(), unk: vocabulary.unk_id() }
+                Self::Compat { marks: vocabulary.marks_continuations(), unk: vocabulary.unk_id() }
             }
-            (_, WordBoundary::Tokenizer) => Rule::Tokenizer,
-            (_, WordBoundary::Unicode) => Rule::Unicode(unicode_words(text)),
-        };
+            (_, WordBoundary::Tokenizer) => Self::Tokenizer,
+            (_, WordBoundary::Unicode) => Self::Unicode(unicode_words(text)),
+        }
+    }
+}
+
+impl<'a> Words<'a> {
+    pub(super) fn new(text: &'a Text<'a>, vocabulary: &'a dyn Vocabulary, rule: &'a Rule) -> Self {
         Self { text, vocabulary, rule }
     }
 
@@ -47,7 +50,7 @@ impl<'a> Words<'a> {
     /// an unknown token always opens one, also in the middle of a word.
     pub(super) fn opens(&self, encoding: &Encoding, previous: usize, token: usize) -> bool {
         let offset = encoding.offsets[token];
-        match &self.rule {
+        match self.rule {
             Rule::EveryToken => true,
             Rule::Compat { unk, .. } if *unk == Some(encoding.ids[token]) => true,
             Rule::Compat { marks: true, .. } => {
@@ -109,7 +112,8 @@ mod tests {
             ..TokenClassificationOptions::default()
         };
         let text = Text::new(&encoded.text);
-        let (words, encoding) = (Words::new(&text, fake, &options), &encoded.windows[0]);
+        let rule = Rule::new(&text, fake, &options);
+        let (words, encoding) = (Words::new(&text, fake, &rule), &encoded.windows[0]);
         let open = |token: usize| token == 1 || words.opens(encoding, token - 1, token);
         (1..encoding.len() - 1).map(|token| if open(token) { 'T' } else { 'F' }).collect()
     }
