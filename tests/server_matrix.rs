@@ -529,6 +529,24 @@ async fn row_63_streams() {
 }
 
 #[tokio::test]
+async fn row_63_windows_one_after_the_other_are_the_answer() {
+    // One window a batch, and none of them from the cache.
+    let client = Client::new(Config { max_batch_requests: 1.try_into().ok(), ..Config::default() }, &["t"]);
+    let text = format!("{}{SARAH} {}", long(), "Call me Ada Lovelace of São Paulo 😀 , ".repeat(9));
+    for strategy in ["simple", "first", "average", "max"] {
+        for stride in [0, 4, 15, 29] {
+            let parameters = json!({ "aggregation_strategy": strategy, "stride": stride, "ignore_labels": [] });
+            let ask = json!({ "inputs": text, "parameters": parameters, "options": { "use_cache": false } });
+            let whole = client.post("/", ask.to_string()).await.ok();
+            let mut streamed = ask;
+            streamed["stream"] = json!(true);
+            let streamed = client.post("/", streamed.to_string()).await;
+            assert_eq!(json!(events(&streamed)), whole, "{strategy} {stride}");
+        }
+    }
+}
+
+#[tokio::test]
 async fn row_66_the_dialect_of_text_embeddings_inference() {
     let client = Client::new(Config::default(), &["x"]);
     let ask = async |text: Value| client.post("/predict", text.to_string()).await;

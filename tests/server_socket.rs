@@ -23,7 +23,11 @@ struct Running {
 }
 
 fn start(config: Config, listen: &Listen, resolver: Resolver) -> Running {
-    let server = Server::bind(listen, config, wanted(&["x"])).unwrap();
+    start_with("x", config, listen, resolver)
+}
+
+fn start_with(model: &str, config: Config, listen: &Listen, resolver: Resolver) -> Running {
+    let server = Server::bind(listen, config, wanted(&[model])).unwrap();
     let (address, stopper) = (server.address(), server.stopper());
     let thread = std::thread::spawn(move || server.run(resolver, false));
     Running { address, stopper, thread }
@@ -54,6 +58,13 @@ impl Running {
 
     fn ask(&self, body: &Value) -> (u16, Value) {
         parse(&self.exchange(&request(&body.to_string())))
+    }
+
+    /// A line of the metrics.
+    fn metric(&self, name: &str) -> f64 {
+        let text = self.exchange(b"GET /metrics HTTP/1.1\r\nhost: h\r\nconnection: close\r\n\r\n");
+        let line = text.lines().find_map(|line| line.strip_prefix(name)?.strip_prefix(' '));
+        line.unwrap_or_else(|| panic!("no {name}")).parse().unwrap()
     }
 
     fn end(self) -> Result<()> {
@@ -277,5 +288,34 @@ fn answers_under_load_are_those_of_one_client() {
             });
         }
     });
+    server.end().unwrap();
+}
+
+/// What was computed in the end tells when the first event left: had it been after the last window, nothing would have
+/// been left to be given up.
+#[test]
+fn the_first_event_leaves_before_the_last_window_is_computed_and_who_hangs_up_ends_the_rest() {
+    let mut config = Config { max_batch_requests: 1.try_into().ok(), ..Config::default() };
+    (config.load.max_tokens, config.load.threads) = (32.try_into().ok(), 1.try_into().ok());
+    let server = start_with("t", config, &local(), resolver());
+    let windows = 5_000;
+    let text = "Sarah lives in London . ".repeat(windows * 6); // five tokens each, 30 in a window
+    let mut stream = server.connect();
+    let body = json!({ "inputs": text, "parameters": { "stride": 0 }, "stream": true }).to_string();
+    stream.write_all(&request(&body)).unwrap();
+    let mut answer = Vec::new();
+    while !answer.windows(2).any(|end| end == b"}\n") {
+        let mut more = [0; 4_096];
+        let count = stream.read(&mut more).unwrap();
+        assert!(count > 0, "{}", String::from_utf8_lossy(&answer));
+        answer.extend(&more[..count]);
+    }
+    assert!(String::from_utf8_lossy(&answer).contains("data: {\"entity_group\""));
+    drop(stream);
+    while server.metric("te_queue_size") > 0.0 {
+        std::thread::sleep(Duration::from_millis(5));
+    }
+    let computed = server.metric("te_batch_next_size_sum");
+    assert!((1.0..windows as f64).contains(&computed), "{computed} of {windows} windows");
     server.end().unwrap();
 }

@@ -1,12 +1,11 @@
-//! One item at work: its waiters, its windows, its times.
+//! What an engine asks of a model, what it tells who waits, and a job as its queue sees it.
 
 use std::hash::Hash;
-use std::sync::{Arc, Mutex, MutexGuard, OnceLock, PoisonError, Weak};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
 
 use tokio::sync::mpsc::UnboundedSender;
 
-use super::cache::Cache;
 use crate::error::{Error, Result};
 use crate::types::{Cut, Encoded, Encoding, Logits};
 
@@ -14,8 +13,10 @@ use crate::types::{Cut, Encoded, Encoding, Logits};
 pub trait Model: Send + Sync + 'static {
     /// One item with its options: all that its answer depends on.
     type Ask: Hash + Eq + Send + Sync + 'static;
-    /// The answer to one item.
+    /// The answer to one item, or to the beginning of a long one.
     type Answer: Send + Sync + 'static;
+    /// What is known of an item's answer while its windows are computed.
+    type Draft: Send + 'static;
 
     /// Text to tokens; `index` is the item's position in its request, for messages.
     ///
@@ -29,11 +30,21 @@ pub trait Model: Send + Sync + 'static {
     /// [`Error::Interrupted`] once it says true, [`Error::Backend`] when the computation fails.
     fn forward(&self, sequences: &[&Encoding], cancelled: &dyn Fn() -> bool) -> Result<Vec<Logits>>;
 
-    /// Logits of all windows to the answer.
+    /// Nothing is known yet.
+    fn draft(&self, ask: &Self::Ask, encoded: &Encoded) -> Self::Draft;
+
+    /// The logits of an item's next window to what is final by now and was not before; if there is one window, to the
+    /// answer.
     ///
     /// # Errors
     /// When there is no answer that could be told.
-    fn decode(&self, ask: &Self::Ask, encoded: &Encoded, logits: Vec<Logits>) -> Result<Self::Answer>;
+    fn add(&self, ask: &Self::Ask, encoded: &Encoded, draft: &mut Self::Draft, logits: Logits) -> Result<Self::Answer>;
+
+    /// What the windows of an item have added, together.
+    ///
+    /// # Errors
+    /// As for [`Model::add`].
+    fn join(&self, ask: &Self::Ask, parts: &[Arc<Self::Answer>]) -> Result<Self::Answer>;
 
     /// Bytes of text: how much work it will be is guessed from them.
     fn bytes(&self, ask: &Self::Ask) -> usize;
@@ -83,7 +94,9 @@ pub enum Step<A> {
     /// It was read, and found to be something that can be answered; perhaps it was cut at the limit. Who joins others
     /// may be told twice.
     Read(Option<Cut>),
-    /// The end.
+    /// More of its answer is final; only for requests that want [parts](super::Terms::parts).
+    Part(Arc<A>),
+    /// The end. The answer begins with all parts that were told.
     Done(Result<Arc<Done<A>>, Failure>),
 }
 
@@ -93,12 +106,14 @@ pub(super) struct Waiter<A> {
     /// Its position in the request.
     pub(super) index: usize,
     pub(super) deadline: Instant,
+    /// Whether it is told parts of the answer.
+    pub(super) parts: bool,
     pub(super) sender: UnboundedSender<(usize, Step<A>)>,
 }
 
 impl<A> Waiter<A> {
     /// A receiver that has gone is no error.
-    fn tell(&self, step: Step<A>) {
+    pub(super) fn tell(&self, step: Step<A>) {
         let _ = self.sender.send((self.index, step));
     }
 }
@@ -115,158 +130,6 @@ pub(super) trait Job: Send + Sync {
     /// A window's logits, from a batch that started and took so long.
     fn computed(&self, window: usize, logits: Logits, started: Instant, time: Duration);
     fn fail(&self, failure: Failure);
-}
-
-pub(super) type Answers<M> = Cache<<M as Model>::Ask, Done<<M as Model>::Answer>, Item<M>>;
-
-/// One item of a request, or of several that asked the same.
-pub(super) struct Item<M: Model> {
-    pub(super) model: Arc<M>,
-    pub(super) ask: Arc<M::Ask>,
-    /// Where its answer is kept; nowhere if the request wants it computed for itself.
-    pub(super) cache: Weak<Mutex<Answers<M>>>,
-    pub(super) arrived: Instant,
-    encoded: OnceLock<Encoded>,
-    work: Mutex<Work>,
-    /// `None` once it is over.
-    waiters: Mutex<Option<Vec<Waiter<M::Answer>>>>,
-}
-
-#[derive(Default)]
-struct Work {
-    logits: Vec<Option<Logits>>,
-    started: Option<Instant>,
-    times: Times,
-}
-
-impl<M: Model> Item<M> {
-    pub(super) fn new(
-        model: Arc<M>,
-        ask: Arc<M::Ask>,
-        cache: Weak<Mutex<Answers<M>>>,
-        first: Waiter<M::Answer>,
-    ) -> Self {
-        let (encoded, work, waiters) = (OnceLock::new(), Mutex::default(), Mutex::new(Some(vec![first])));
-        Self { model, ask, cache, arrived: Instant::now(), encoded, work, waiters }
-    }
-
-    /// Waits with the others; gives the waiter back if it is over.
-    pub(super) fn join(&self, waiter: Waiter<M::Answer>) -> Result<(), Waiter<M::Answer>> {
-        match &mut *lock(&self.waiters) {
-            Some(waiters) => {
-                if let Some(encoded) = self.encoded.get() {
-                    waiter.tell(Step::Read(encoded.cut));
-                }
-                waiters.push(waiter);
-                Ok(())
-            }
-            None => Err(waiter),
-        }
-    }
-
-    fn land(&self) {
-        if let Some(cache) = self.cache.upgrade() {
-            lock(&cache).land(Arc::clone(&self.ask), self);
-        }
-    }
-
-    fn finish(&self, result: &Result<Arc<Done<M::Answer>>, Failure>) {
-        // Kept before it lands, so that who asks the same now finds it in one of the two places.
-        if let (Ok(done), Some(cache)) = (result, self.cache.upgrade()) {
-            let bytes = self.model.bytes(&self.ask) + self.model.size(&done.answer);
-            lock(&cache).keep(Arc::clone(&self.ask), Arc::clone(done), bytes);
-        }
-        let waiters = lock(&self.waiters).take();
-        self.land();
-        for waiter in waiters.into_iter().flatten() {
-            let mut result = result.clone();
-            if let Err(Failure::Error(Error::Input { index, .. })) = &mut result {
-                *index = waiter.index;
-            }
-            waiter.tell(Step::Done(result));
-        }
-    }
-
-    fn decode(&self, encoded: &Encoded, work: Work) -> Result<Done<M::Answer>> {
-        let logits = work.logits.into_iter().flatten().collect();
-        let answer = self.model.decode(&self.ask, encoded, logits)?;
-        let tokens = encoded.windows.iter().map(Encoding::len).sum();
-        Ok(Done { answer, cut: encoded.cut, tokens, times: work.times })
-    }
-}
-
-impl<M: Model> Job for Item<M> {
-    fn wanted(&self) -> bool {
-        let mut waiters = lock(&self.waiters);
-        let Some(all) = &mut *waiters else { return false };
-        let now = Instant::now();
-        all.retain(|waiter| {
-            let late = now >= waiter.deadline;
-            if late {
-                waiter.tell(Step::Done(Err(Failure::Late)));
-            }
-            !late && !waiter.sender.is_closed()
-        });
-        if !all.is_empty() {
-            return true;
-        }
-        *waiters = None;
-        drop(waiters);
-        self.land();
-        false
-    }
-
-    fn read(&self) -> Vec<usize> {
-        let start = Instant::now();
-        match self.model.encode(0, &self.ask) {
-            Ok(encoded) => {
-                let lengths: Vec<usize> = encoded.windows.iter().map(Encoding::len).collect();
-                let mut work = lock(&self.work);
-                work.logits = lengths.iter().map(|_| None).collect();
-                work.times.reading = start.elapsed();
-                drop(work);
-                let cut = encoded.cut;
-                // Set only here: a job is read once.
-                let _ = self.encoded.set(encoded);
-                for waiter in lock(&self.waiters).iter().flatten() {
-                    waiter.tell(Step::Read(cut));
-                }
-                lengths
-            }
-            Err(error) => {
-                self.finish(&Err(Failure::Error(error)));
-                Vec::new()
-            }
-        }
-    }
-
-    fn bytes(&self) -> usize {
-        self.model.bytes(&self.ask)
-    }
-
-    fn window(&self, window: usize) -> Option<&Encoding> {
-        self.encoded.get()?.windows.get(window)
-    }
-
-    fn computed(&self, window: usize, logits: Logits, started: Instant, time: Duration) {
-        let Some(encoded) = self.encoded.get() else { return };
-        let mut work = lock(&self.work);
-        work.times.computing += time;
-        let first = *work.started.get_or_insert(started);
-        work.times.waiting = first.saturating_duration_since(self.arrived).saturating_sub(work.times.reading);
-        if let Some(place) = work.logits.get_mut(window) {
-            *place = Some(logits);
-        }
-        if work.logits.iter().any(Option::is_none) {
-            return;
-        }
-        let work = std::mem::take(&mut *work);
-        self.finish(&self.decode(encoded, work).map(Arc::new).map_err(Failure::Error));
-    }
-
-    fn fail(&self, failure: Failure) {
-        self.finish(&Err(failure));
-    }
 }
 
 /// A panic elsewhere leaves nothing half done behind these locks.

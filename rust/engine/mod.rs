@@ -6,6 +6,7 @@
 
 mod cache;
 mod cost;
+mod item;
 mod job;
 mod queue;
 mod worker;
@@ -20,7 +21,8 @@ use std::time::{Duration, Instant};
 use tokio::sync::mpsc::{UnboundedReceiver, UnboundedSender, unbounded_channel};
 
 use crate::error::{Error, Result};
-use job::{Answers, Item, Job, Waiter, lock};
+use item::{Answers, Item};
+use job::{Job, Waiter, lock};
 use worker::{State, Worker};
 
 pub use job::{Done, Failure, Model, Step, Times};
@@ -87,6 +89,8 @@ pub struct Terms {
     pub deadline: Instant,
     /// Whether answers may come from the cache, and go there.
     pub cache: bool,
+    /// Whether it wants to know of a long text's answer what is final before all of its windows are computed.
+    pub parts: bool,
 }
 
 /// Why a request was not taken.
@@ -187,7 +191,8 @@ impl<M: Model> Host<M> {
         let hits = ready.len();
         let permit = if missed.is_empty() { None } else { Some(self.admit(&missed)?) };
         let jobs = missed.into_iter().filter_map(|(index, ask)| {
-            let waiter = Waiter { index, deadline: terms.deadline, sender: UnboundedSender::clone(&sender) };
+            let Terms { deadline, parts, .. } = terms;
+            let waiter = Waiter { index, deadline, parts, sender: UnboundedSender::clone(&sender) };
             self.job(ask, waiter, terms.cache)
         });
         let jobs: Vec<Arc<dyn Job>> = jobs.collect();

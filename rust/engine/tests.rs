@@ -5,7 +5,8 @@ use std::sync::mpsc::{Receiver, Sender, channel};
 use super::*;
 use crate::types::{Encoded, Encoding, Logits};
 
-/// A token a word; `slow` waits for the gate, `bad` can't be read, `spoil` and `panic` fail the batch that they are in.
+/// A token a word, a window between bars; `slow` waits for the gate, `bad` can't be read, `spoil` and `panic` fail the
+/// batch that they are in.
 struct Fake {
     gate: Mutex<Receiver<()>>,
     entered: Mutex<Sender<Vec<usize>>>,
@@ -46,22 +47,20 @@ fn plain() -> Bench {
 impl Model for Fake {
     type Ask = String;
     type Answer = String;
+    /// Windows so far.
+    type Draft = usize;
 
     fn encode(&self, index: usize, ask: &String) -> Result<Encoded> {
         if ask.starts_with("bad") {
             return Err(Error::input(index, "bad"));
         }
-        let ids: Vec<u32> = ask.split(' ').map(|word| word.len() as u32).collect();
-        let slow = u32::from(ask.starts_with("slow"));
-        let kind = if ask.starts_with("spoil") {
-            2
-        } else if ask.starts_with("panic") {
-            3
-        } else {
-            slow
+        let window = |text: &str| {
+            let kind = ["slow", "spoil", "panic"].iter().position(|kind| text.starts_with(kind));
+            let ids: Vec<u32> = text.split(' ').map(|word| word.len() as u32).collect();
+            let type_ids = vec![kind.map_or(0, |kind| kind as u32 + 1); ids.len()];
+            Encoding { ids, type_ids, ..Encoding::default() }
         };
-        let type_ids = vec![kind; ids.len()];
-        let windows = vec![Encoding { ids, type_ids, ..Encoding::default() }];
+        let windows = ask.split('|').map(window).collect();
         Ok(Encoded { text: ask.clone(), windows, cut: None })
     }
 
@@ -84,8 +83,17 @@ impl Model for Fake {
         Ok(sequences.iter().map(|sequence| Logits { values: vec![sequence.len() as f32], columns: 1 }).collect())
     }
 
-    fn decode(&self, ask: &String, _: &Encoded, logits: Vec<Logits>) -> Result<String> {
-        Ok(format!("{ask}: {}", logits[0].values[0]))
+    fn draft(&self, _: &String, _: &Encoded) -> usize {
+        0
+    }
+
+    fn add(&self, ask: &String, _: &Encoded, window: &mut usize, logits: Logits) -> Result<String> {
+        *window += 1;
+        Ok(format!("{}: {}", ask.split('|').nth(*window - 1).unwrap(), logits.values[0]))
+    }
+
+    fn join(&self, _: &String, parts: &[Arc<String>]) -> Result<String> {
+        Ok(parts.iter().map(|part| part.as_str()).collect::<Vec<_>>().join(", "))
     }
 
     fn bytes(&self, ask: &String) -> usize {
@@ -99,7 +107,7 @@ impl Model for Fake {
 
 impl Bench {
     fn terms() -> Terms {
-        Terms { deadline: Instant::now() + Duration::from_mins(1), cache: true }
+        Terms { deadline: Instant::now() + Duration::from_mins(1), cache: true, parts: false }
     }
 
     fn ask<'a>(&self, texts: impl IntoIterator<Item = &'a str>) -> Ticket<String> {
@@ -202,7 +210,7 @@ fn a_batch_does_not_wait_for_texts_that_nobody_wants() {
 #[test]
 fn a_deadline_ends_what_waits_and_what_runs() {
     let bench = plain();
-    let terms = Terms { deadline: Instant::now() + Duration::from_millis(30), cache: true };
+    let terms = Terms { deadline: Instant::now() + Duration::from_millis(30), ..Bench::terms() };
     let running = bench.host.submit(["slow".to_owned()], terms).unwrap();
     let waiting = bench.host.submit(["late".to_owned()], terms).unwrap();
     assert_eq!((only(running), only(waiting)), (Err(Failure::Late), Err(Failure::Late)));
@@ -317,4 +325,79 @@ fn steps_come_in_order() {
     assert!(matches!(ticket.wait(), Some((0, Step::Read(None)))));
     assert!(matches!(ticket.wait(), Some((0, Step::Done(Ok(_))))));
     assert!(ticket.wait().is_none());
+}
+
+/// A machine that computes one window after the other, asked for a text of several of them.
+fn windows(lanes: usize, text: &str) -> (Bench, Ticket<String>) {
+    let bench = bench(
+        |settings| (settings.lanes, settings.batch_sequences) = (NonZeroUsize::new(lanes).unwrap(), 1),
+        Duration::ZERO,
+    );
+    let ticket = bench.host.submit([text.to_owned()], Terms { parts: true, ..Bench::terms() }).unwrap();
+    (bench, ticket)
+}
+
+/// The next thing that happens, in words.
+fn next(ticket: &mut Ticket<String>) -> String {
+    match ticket.wait() {
+        Some((0, Step::Read(None))) => "read".to_owned(),
+        Some((0, Step::Part(part))) => format!("part {part}"),
+        Some((0, Step::Done(Ok(done)))) => format!("done {}", done.answer),
+        Some((0, Step::Done(Err(failure)))) => format!("{failure:?}"),
+        other => panic!("{other:?}"),
+    }
+}
+
+#[test]
+fn parts_of_an_answer_are_told_before_the_last_window_is_computed() {
+    let (bench, mut ticket) = windows(1, "a|b b|slow");
+    assert_eq!([next(&mut ticket), next(&mut ticket), next(&mut ticket)], ["read", "part a: 1", "part b b: 2"]);
+    bench.open.send(()).unwrap();
+    assert_eq!(next(&mut ticket), "done a: 1, b b: 2, slow: 1");
+    assert!(ticket.wait().is_none());
+}
+
+#[test]
+fn who_comes_later_is_told_what_others_know_if_it_wants_to() {
+    let (bench, mut first) = windows(1, "a|b b|slow");
+    (0..3).for_each(|_| drop(next(&mut first)));
+    let more = |parts| bench.host.submit(["a|b b|slow".to_owned()], Terms { parts, ..Bench::terms() }).unwrap();
+    let (mut second, whole) = (more(true), more(false));
+    assert_eq!([next(&mut second), next(&mut second), next(&mut second)], ["read", "part a: 1", "part b b: 2"]);
+    bench.open.send(()).unwrap();
+    assert_eq!([next(&mut first), next(&mut second)], ["done a: 1, b b: 2, slow: 1"; 2]);
+    assert_eq!(only(whole), Ok("a: 1, b b: 2, slow: 1".to_owned()));
+    assert_eq!(more(true).hits(), 1);
+}
+
+#[test]
+fn windows_that_overtake_others_wait_for_their_turn() {
+    let (bench, mut ticket) = windows(2, "slow|b b|c c c");
+    let mut entered: Vec<_> = bench.entered.iter().take(3).flatten().collect();
+    entered.sort_unstable();
+    assert_eq!((entered, next(&mut ticket)), (vec![1, 2, 3], "read".to_owned()));
+    bench.open.send(()).unwrap();
+    assert_eq!([next(&mut ticket), next(&mut ticket)], ["part slow: 1", "part b b: 2"]);
+    assert_eq!(next(&mut ticket), "done slow: 1, b b: 2, c c c: 3");
+}
+
+#[test]
+fn windows_that_nobody_waits_for_any_more_are_not_computed() {
+    let (bench, mut ticket) = windows(1, "a|slow|c c c|d d d d");
+    assert_eq!([next(&mut ticket), next(&mut ticket)], ["read", "part a: 1"]);
+    assert_eq!(bench.entered.iter().take(2).collect::<Vec<_>>(), [[1], [1]]);
+    drop(ticket);
+    assert_eq!(only(bench.ask(["next of all"])), Ok("next of all: 3".to_owned()));
+    assert_eq!(bench.entered.try_iter().collect::<Vec<_>>(), [[3]]);
+    assert_eq!(bench.host.model.stopped.load(Ordering::SeqCst), 1);
+}
+
+#[test]
+fn a_window_that_fails_ends_what_was_begun() {
+    for (text, message) in [("a|spoil", "spoiled"), ("a|panic", "internal error")] {
+        let (bench, mut ticket) = windows(1, text);
+        assert_eq!([next(&mut ticket), next(&mut ticket)], ["read", "part a: 1"]);
+        assert_eq!(next(&mut ticket), format!("{:?}", Failure::Error(Error::Backend(message.to_owned()))));
+        assert_eq!(bench.host.cached(), (0, 0));
+    }
 }

@@ -27,7 +27,7 @@ pub use network::PackedCache;
 use self::core::Core;
 
 pub use stream::Stream;
-pub use task::{Raw, Task, TextClassification, TokenClassification, TokenLogits};
+pub use task::{Growing, Raw, Task, TextClassification, TokenClassification, TokenLogits};
 
 /// Answers one label per stretch of text.
 pub type TokenClassificationPipeline = Pipeline<TokenClassification>;

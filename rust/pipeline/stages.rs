@@ -1,7 +1,7 @@
 //! The stages one by one, for a scheduler that puts sequences of many callers into one batch.
 
 use super::Pipeline;
-use super::task::Task;
+use super::task::{Growing, Task};
 use crate::error::Result;
 use crate::types::{Encoded, Encoding, Input, Logits};
 
@@ -35,12 +35,20 @@ impl<T: Task> Pipeline<T> {
         Ok(sequences.iter().map(of).map(|logits| logits.unwrap_or_else(|| self.no_rows())).collect())
     }
 
-    /// Logits of all windows of an input to its answer.
-    pub fn decode(&self, encoded: &Encoded, logits: Vec<Logits>, options: &T::Options) -> T::Output {
-        T::decode(&self.core, encoded, logits, options)
-    }
-
     fn no_rows(&self) -> Logits {
         Logits { values: Vec::new(), columns: self.core.config.labels.len() }
+    }
+}
+
+impl<T: Growing> Pipeline<T> {
+    /// The answer to an input before its first window is computed.
+    pub fn draft(&self, encoded: &Encoded, options: &T::Options) -> T::Draft {
+        T::draft(&self.core, encoded, options)
+    }
+
+    /// Takes in the logits of an input's next window; the parts of the answer that no later window can change and that
+    /// were not given before. All of them in a row are the answer.
+    pub fn add(&self, encoded: &Encoded, logits: Logits, options: &T::Options, draft: &mut T::Draft) -> T::Output {
+        T::add(&self.core, encoded, logits, options, draft)
     }
 }

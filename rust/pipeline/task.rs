@@ -5,6 +5,7 @@ use std::marker::PhantomData;
 use super::core::Core;
 use crate::config::Task as TaskName;
 use crate::error::{Error, Result};
+use crate::postprocess::draft::{Draft, Source};
 use crate::postprocess::{text_classification, token_classification};
 use crate::tokenizer::{Fit, Overlong};
 use crate::types::{
@@ -37,6 +38,27 @@ pub trait Task: private::Sealed + Send + Sync + 'static {
     /// Logits to the answer of one input.
     #[doc(hidden)]
     fn decode(core: &Core, encoded: &Encoded, logits: Vec<Logits>, options: &Self::Options) -> Self::Output;
+}
+
+/// A task whose answer grows while the windows of an input are being computed.
+pub trait Growing: Task {
+    /// What is known so far.
+    #[doc(hidden)]
+    type Draft: std::fmt::Debug + Send;
+
+    /// Before the first window.
+    #[doc(hidden)]
+    fn draft(core: &Core, encoded: &Encoded, options: &Self::Options) -> Self::Draft;
+
+    /// Takes in the logits of the next window; the parts of the answer that are final by now and were not before.
+    #[doc(hidden)]
+    fn add(
+        core: &Core,
+        encoded: &Encoded,
+        logits: Logits,
+        options: &Self::Options,
+        draft: &mut Self::Draft,
+    ) -> Self::Output;
 }
 
 mod private {
@@ -92,6 +114,28 @@ impl Task for TokenClassification {
     }
 }
 
+impl Growing for TokenClassification {
+    type Draft = Draft;
+
+    fn draft(core: &Core, encoded: &Encoded, options: &TokenClassificationOptions) -> Draft {
+        Draft::new(&source(core, encoded, options))
+    }
+
+    fn add(
+        core: &Core,
+        encoded: &Encoded,
+        logits: Logits,
+        options: &TokenClassificationOptions,
+        draft: &mut Draft,
+    ) -> Vec<Entity> {
+        draft.add(&source(core, encoded, options), &logits)
+    }
+}
+
+fn source<'a>(core: &'a Core, encoded: &'a Encoded, options: &'a TokenClassificationOptions) -> Source<'a> {
+    Source { encoded, labels: &core.config.labels, vocabulary: &core.tokenizer, options }
+}
+
 /// Sentiment, moderation, relevance: labels for a whole text or pair.
 #[derive(Debug)]
 pub struct TextClassification;
@@ -140,6 +184,23 @@ impl Task for TextClassification {
             config.problem_type,
             options.top_k,
         )
+    }
+}
+
+/// The only window is the whole answer.
+impl Growing for TextClassification {
+    type Draft = ();
+
+    fn draft(_: &Core, _: &Encoded, _: &TextClassificationOptions) {}
+
+    fn add(
+        core: &Core,
+        encoded: &Encoded,
+        logits: Logits,
+        options: &TextClassificationOptions,
+        (): &mut (),
+    ) -> Vec<Label> {
+        Self::decode(core, encoded, vec![logits], options)
     }
 }
 

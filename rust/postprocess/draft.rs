@@ -47,11 +47,17 @@ pub struct Draft {
 impl Draft {
     /// Before the first window.
     pub fn new(source: &Source) -> Self {
-        let positions = Positions::of(&source.encoded.text);
-        let text = Text::with(&source.encoded.text, &positions);
+        let text = Text::new(&source.encoded.text);
         let rule = Rule::new(&text, source.vocabulary, source.options);
         let horizons = horizons(&source.encoded.windows);
-        Self { positions, rule, horizons, units: Units::default(), overlaps: Overlaps::default(), next: 0 }
+        Self {
+            positions: text.into_positions(),
+            rule,
+            horizons,
+            units: Units::default(),
+            overlaps: Overlaps::default(),
+            next: 0,
+        }
     }
 
     /// Takes in the logits of the next window, `[tokens, labels]`; gives the entities that are final by now and were

@@ -16,21 +16,22 @@ pub(super) struct Text<'a> {
 #[derive(Debug)]
 pub(super) struct Positions(Vec<usize>);
 
-impl Positions {
-    pub(super) fn of(text: &str) -> Self {
-        if text.is_ascii() {
-            return Self(Vec::new());
-        }
-        Self(text.char_indices().map(|(byte, _)| byte).chain([text.len()]).collect())
-    }
-}
-
 impl<'a> Text<'a> {
     pub(super) fn new(text: &'a str) -> Self {
-        Self { text, bytes: Cow::Owned(Positions::of(text).0) }
+        let bytes = if text.is_ascii() {
+            Vec::new()
+        } else {
+            text.char_indices().map(|(byte, _)| byte).chain([text.len()]).collect()
+        };
+        Self { text, bytes: Cow::Owned(bytes) }
     }
 
-    /// The same text again, with the positions that were found before.
+    /// What was found out about the text, to come back to it later.
+    pub(super) fn into_positions(self) -> Positions {
+        Positions(self.bytes.into_owned())
+    }
+
+    /// The same text again.
     pub(super) fn with(text: &'a str, positions: &'a Positions) -> Self {
         Self { text, bytes: Cow::Borrowed(&positions.0) }
     }

@@ -9,13 +9,13 @@ use serde_json::value::RawValue;
 use super::written;
 use crate::engine::Model;
 use crate::error::{Error, Result};
-use crate::pipeline::Pipeline;
+use crate::pipeline::{Growing, Pipeline};
 use crate::server::{Answers, Parameters};
 use crate::types::{Encoded, Encoding, Input, Logits};
 
 /// A task that can be served.
-pub(super) trait Servable: Parameters<Output: Answers, Options: Hash + Eq> + Debug {}
-impl<T: Parameters<Output: Answers, Options: Hash + Eq> + Debug> Servable for T {}
+pub(super) trait Servable: Parameters<Output: Answers, Options: Hash + Eq> + Growing + Debug {}
+impl<T: Parameters<Output: Answers, Options: Hash + Eq> + Growing + Debug> Servable for T {}
 
 /// One item, all that its answer depends on, and so its key in the cache.
 #[derive(Debug, PartialEq, Eq, Hash)]
@@ -45,6 +45,7 @@ pub(super) struct Hosted<T> {
 impl<T: Servable> Model for Hosted<T> {
     type Ask = Ask<T::Options>;
     type Answer = Box<RawValue>;
+    type Draft = T::Draft;
 
     fn encode(&self, index: usize, ask: &Self::Ask) -> Result<Encoded> {
         self.pipeline.encode(index, &ask.input, &ask.options)
@@ -54,14 +55,21 @@ impl<T: Servable> Model for Hosted<T> {
         self.pipeline.forward(sequences, cancelled)
     }
 
-    fn decode(&self, ask: &Self::Ask, encoded: &Encoded, logits: Vec<Logits>) -> Result<Box<RawValue>> {
-        let output = self.pipeline.decode(encoded, logits, &ask.options);
-        let written = match ask.form {
+    fn draft(&self, ask: &Self::Ask, encoded: &Encoded) -> T::Draft {
+        self.pipeline.draft(encoded, &ask.options)
+    }
+
+    fn add(&self, ask: &Self::Ask, encoded: &Encoded, draft: &mut T::Draft, logits: Logits) -> Result<Box<RawValue>> {
+        let output = self.pipeline.add(encoded, logits, &ask.options, draft);
+        raw(match ask.form {
             Form::Hub => written::list(&output)?,
             Form::Tei => written::plain_list(&output)?,
             Form::Score => written::first_score(&output)?,
-        };
-        RawValue::from_string(written).map_err(|error| Error::Backend(error.to_string()))
+        })
+    }
+
+    fn join(&self, _: &Self::Ask, parts: &[Arc<Box<RawValue>>]) -> Result<Box<RawValue>> {
+        raw(written::joined(parts.iter().map(|part| part.get())))
     }
 
     fn bytes(&self, ask: &Self::Ask) -> usize {
@@ -71,6 +79,10 @@ impl<T: Servable> Model for Hosted<T> {
     fn size(&self, answer: &Box<RawValue>) -> usize {
         answer.get().len()
     }
+}
+
+fn raw(written: String) -> Result<Box<RawValue>> {
+    RawValue::from_string(written).map_err(|error| Error::Backend(error.to_string()))
 }
 
 /// Code points of an input, of a pair those of both texts.

@@ -25,7 +25,8 @@ struct HubRequest {
     inputs: Inputs,
     /// Options of the model's task; those of the other task are unknown.
     parameters: Option<Options>,
-    /// Whether the answer is wanted as server-sent events.
+    /// Whether the answer is wanted as server-sent events: one for each entity or label, of a text that is read in
+    /// windows (`stride`) as soon as no later window can change it; of a list, one for each input as it is answered.
     #[schema(default = false)]
     stream: Option<bool>,
     options: Option<ServiceOptions>,

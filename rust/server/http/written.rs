@@ -37,3 +37,28 @@ pub(super) fn first_score<A: Answers>(answer: &A) -> Result<String> {
     let score = answer.scores().next().map(|(_, score)| score).filter(|score| score.is_finite());
     score.map(|score| serde_json::json!(score).to_string()).ok_or_else(answer::not_numbers)
 }
+
+/// Lists one after the other as one list.
+pub(super) fn joined<'a>(lists: impl Iterator<Item = &'a str>) -> String {
+    let mut joined = String::from("[");
+    for items in lists.filter_map(|list| list.strip_prefix('[')?.strip_suffix(']')).filter(|items| !items.is_empty()) {
+        if joined.len() > 1 {
+            joined.push(',');
+        }
+        joined.push_str(items);
+    }
+    joined.push(']');
+    joined
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn lists_are_joined_and_empty_ones_leave_no_trace() {
+        let of = |lists: &[&str]| joined(lists.iter().copied());
+        assert_eq!(of(&["[]", r#"[{"a":[1]}]"#, "[]", "[2,3]", "[]"]), r#"[{"a":[1]},2,3]"#);
+        assert_eq!((of(&["[]", "[]"]), of(&[])), ("[]".to_owned(), "[]".to_owned()));
+    }
+}
