@@ -7,6 +7,7 @@ use std::time::{Duration, Instant};
 use tokio::sync::mpsc::UnboundedSender;
 
 use crate::error::{Error, Result};
+use crate::pipeline::Work;
 use crate::types::{Cut, Encoded, Encoding, Logits};
 
 /// What an engine asks of a model. Any number of threads ask at once.
@@ -48,6 +49,12 @@ pub trait Model: Send + Sync + 'static {
 
     /// Bytes of text: how much work it will be is guessed from them.
     fn bytes(&self, ask: &Self::Ask) -> usize;
+
+    /// How a text of so many tokens would be read: in how many windows, of how many tokens at most.
+    fn windows(&self, ask: &Self::Ask, tokens: usize) -> (usize, usize);
+
+    /// What the network takes for a sequence of so many tokens: how its cost grows before any batch was seen.
+    fn work(&self, tokens: usize) -> Work;
 
     /// Bytes that an answer takes in memory, without those of its text.
     fn size(&self, answer: &Self::Answer) -> usize;

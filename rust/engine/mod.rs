@@ -21,9 +21,11 @@ use std::time::{Duration, Instant};
 use tokio::sync::mpsc::{UnboundedReceiver, UnboundedSender, unbounded_channel};
 
 use crate::error::{Error, Result};
+use cost::Cost;
 use item::{Answers, Item};
 use job::{Job, Waiter, lock};
-use worker::{State, Worker};
+use queue::Estimate;
+use worker::{Forecast, State, Worker};
 
 pub use job::{Done, Failure, Model, Step, Times};
 
@@ -36,11 +38,11 @@ pub struct Settings {
     pub readers: usize,
     /// Most requests at a time.
     pub requests: usize,
-    /// Most tokens of a batch.
+    /// Most tokens of a batch; those of a long text count for a little more.
     pub batch_tokens: usize,
     /// Most sequences of a batch.
     pub batch_sequences: usize,
-    /// How long a request may have to wait before it is refused; one that is itself more work, as long as that takes.
+    /// How long a request may have to wait for its first turn before it is refused.
     pub target: Duration,
 }
 
@@ -139,7 +141,8 @@ impl Engine {
 
     /// Takes a model in, with a cache of so many bytes.
     pub fn host<M: Model>(&self, model: Arc<M>, cache_bytes: usize) -> Host<M> {
-        let number = lock(&self.shared.state).add_model(Arc::clone(&model) as Arc<dyn worker::Compute>);
+        let cost = Cost::assumed(|tokens| model.work(tokens), self.shared.settings.lanes.get());
+        let number = lock(&self.shared.state).add_model(Arc::clone(&model) as Arc<dyn worker::Compute>, cost);
         let cache = Arc::new(Mutex::new(Answers::<M>::new(cache_bytes)));
         Host { shared: Arc::clone(&self.shared), model, number, cache }
     }
@@ -189,13 +192,14 @@ impl<M: Model> Host<M> {
             }
         }
         let hits = ready.len();
-        let permit = if missed.is_empty() { None } else { Some(self.admit(&missed)?) };
-        let jobs = missed.into_iter().filter_map(|(index, ask)| {
+        let work = self.estimate(&missed);
+        let permit = if missed.is_empty() { None } else { Some(self.admit(&work, terms.deadline)?) };
+        let jobs = missed.into_iter().zip(work).filter_map(|((index, ask), estimate)| {
             let Terms { deadline, parts, .. } = terms;
             let waiter = Waiter { index, deadline, parts, sender: UnboundedSender::clone(&sender) };
-            self.job(ask, waiter, terms.cache)
+            Some((self.job(ask, waiter, terms.cache)?, estimate))
         });
-        let jobs: Vec<Arc<dyn Job>> = jobs.collect();
+        let jobs: Vec<(Arc<dyn Job>, Estimate)> = jobs.collect();
         if !jobs.is_empty() {
             let mut state = lock(&self.shared.state);
             state.add(self.number, jobs)?;
@@ -204,6 +208,17 @@ impl<M: Model> Host<M> {
             (0..wake).for_each(|_| self.shared.work.notify_one());
         }
         Ok(Ticket { ready, receiver, hits, _permit: permit })
+    }
+
+    /// The work of each item, by its bytes.
+    fn estimate(&self, missed: &[(usize, Arc<M::Ask>)]) -> Vec<Estimate> {
+        let cost = lock(&self.shared.state).cost(self.number);
+        let of = |(_, ask): &(usize, Arc<M::Ask>)| {
+            let (windows, tokens) = self.model.windows(ask, cost.tokens_of(self.model.bytes(ask)));
+            let turn = cost.units(tokens);
+            Estimate { units: windows * turn, turn }
+        };
+        missed.iter().map(of).collect()
     }
 
     /// The answer that the cache has, if it may be asked.
@@ -229,18 +244,23 @@ impl<M: Model> Host<M> {
         Some(item)
     }
 
-    /// Room for a request, unless it would wait for too long.
-    fn admit(&self, missed: &[(usize, Arc<M::Ask>)]) -> Result<Permit, Refusal> {
+    /// Room for a request, unless it would wait too long for its turn, or be too late because of others. How long its own
+    /// work takes is no reason: waiting would not make it shorter.
+    fn admit(&self, work: &[Estimate], deadline: Instant) -> Result<Permit, Refusal> {
         let Settings { requests, target, .. } = self.shared.settings;
         let taken = self.shared.requests.fetch_add(1, Ordering::Relaxed);
         let permit = Permit(Arc::clone(&self.shared));
-        let bytes = missed.iter().map(|(_, ask)| self.model.bytes(ask));
-        let (own, ahead) = lock(&self.shared.state).forecast(self.number, bytes);
-        let allowed = target.max(own);
+        let Forecast { own, turn, end } = lock(&self.shared.state).forecast(self.number, work);
+        let patience = deadline.saturating_duration_since(Instant::now());
         if taken >= requests {
-            return Err(Refusal::Full(ahead.max(target)));
+            Err(Refusal::Full(turn.max(target)))
+        } else if turn > target {
+            Err(Refusal::Full(turn.saturating_sub(target)))
+        } else if end > patience && own <= patience {
+            Err(Refusal::Full(end.saturating_sub(patience)))
+        } else {
+            Ok(permit)
         }
-        if ahead > allowed { Err(Refusal::Full(ahead.saturating_sub(allowed))) } else { Ok(permit) }
     }
 }
 

@@ -2,6 +2,8 @@
 //!
 //! Jobs wait in flows, one per request. Flows take turns, item by item, so a single text is in the next batch however
 //! long the list is that came before it. Models take turns by the time that they have used.
+//!
+//! Work is counted in the units of [`Cost`](super::cost::Cost): tokens, and what attention adds in long texts.
 
 use std::collections::{HashMap, VecDeque};
 
@@ -21,8 +23,8 @@ struct Model {
     /// Flows with texts, and flows with sequences, each flow once in either.
     reading: VecDeque<u64>,
     ready: VecDeque<u64>,
-    /// Tokens of the sequences.
-    tokens: usize,
+    /// Units of the sequences.
+    units: usize,
 }
 
 #[derive(Debug)]
@@ -32,8 +34,8 @@ struct Flow<J> {
     sequences: VecDeque<Sequence<J>>,
     /// Texts that a worker reads now.
     away: usize,
-    /// Tokens of all of these, as far as known.
-    tokens: usize,
+    /// Units of all of these, as far as known.
+    units: usize,
 }
 
 /// A job that waits to be read.
@@ -41,8 +43,15 @@ struct Flow<J> {
 pub(super) struct Text<J> {
     pub(super) flow: u64,
     pub(super) job: J,
-    /// Its tokens, estimated.
-    pub(super) tokens: usize,
+    pub(super) estimate: Estimate,
+}
+
+/// The work that a text is thought to be before it was read.
+#[derive(Debug, Clone, Copy, Default)]
+pub(super) struct Estimate {
+    pub(super) units: usize,
+    /// What is computed of it at a time: a window.
+    pub(super) turn: usize,
 }
 
 /// A window that waits to be computed.
@@ -50,7 +59,7 @@ pub(super) struct Text<J> {
 pub(super) struct Sequence<J> {
     pub(super) job: J,
     pub(super) window: usize,
-    pub(super) tokens: usize,
+    pub(super) units: usize,
     /// Not to be put into a batch with others, because such a batch failed.
     pub(super) alone: bool,
 }
@@ -65,13 +74,13 @@ impl<J: Clone> Queue<J> {
         self.models.len() - 1
     }
 
-    /// A request's jobs, each with its estimated tokens.
-    pub(super) fn add(&mut self, model: usize, jobs: impl IntoIterator<Item = (J, usize)>) {
+    /// A request's jobs, each with its estimated work.
+    pub(super) fn add(&mut self, model: usize, jobs: impl IntoIterator<Item = (J, Estimate)>) {
         let flow = self.open(model);
-        let texts: VecDeque<_> = jobs.into_iter().map(|(job, tokens)| Text { flow, job, tokens }).collect();
-        let tokens = texts.iter().map(|text| text.tokens).sum();
+        let texts: VecDeque<_> = jobs.into_iter().map(|(job, estimate)| Text { flow, job, estimate }).collect();
+        let units = texts.iter().map(|text| text.estimate.units).sum();
         self.models[model].reading.push_back(flow);
-        self.flows.insert(flow, Flow { model, texts, sequences: VecDeque::new(), away: 0, tokens });
+        self.flows.insert(flow, Flow { model, texts, sequences: VecDeque::new(), away: 0, units });
         self.settle(flow);
     }
 
@@ -81,10 +90,10 @@ impl<J: Clone> Queue<J> {
             return;
         }
         let flow = self.open(model);
-        let tokens = sequences.iter().map(|sequence| sequence.tokens).sum();
+        let units = sequences.iter().map(|sequence| sequence.units).sum();
         self.models[model].ready.push_front(flow);
-        self.models[model].tokens += tokens;
-        self.flows.insert(flow, Flow { model, texts: VecDeque::new(), sequences: sequences.into(), away: 0, tokens });
+        self.models[model].units += units;
+        self.flows.insert(flow, Flow { model, texts: VecDeque::new(), sequences: sequences.into(), away: 0, units });
     }
 
     fn open(&mut self, model: usize) -> u64 {
@@ -113,7 +122,7 @@ impl<J: Clone> Queue<J> {
                     waiting.away += 1;
                     return Some(text);
                 }
-                Some(text) => waiting.tokens -= text.tokens,
+                Some(text) => waiting.units -= text.estimate.units,
                 None => (),
             }
             self.settle(flow);
@@ -123,17 +132,17 @@ impl<J: Clone> Queue<J> {
     /// A text has been read: the lengths of its windows, none if it failed.
     pub(super) fn read(&mut self, text: &Text<J>, windows: &[usize]) {
         let Some(flow) = self.flows.get_mut(&text.flow) else { return };
-        let tokens: usize = windows.iter().sum();
+        let units: usize = windows.iter().sum();
         let model = &mut self.models[flow.model];
         if flow.sequences.is_empty() && !windows.is_empty() {
             model.ready.push_back(text.flow);
         }
         let sequence =
-            |(window, &tokens): (usize, &usize)| Sequence { job: text.job.clone(), window, tokens, alone: false };
+            |(window, &units): (usize, &usize)| Sequence { job: text.job.clone(), window, units, alone: false };
         flow.sequences.extend(windows.iter().enumerate().map(sequence));
-        flow.tokens = flow.tokens + tokens - text.tokens;
+        flow.units = flow.units + units - text.estimate.units;
         flow.away -= 1;
-        model.tokens += tokens;
+        model.units += units;
         self.settle(text.flow);
     }
 
@@ -143,46 +152,46 @@ impl<J: Clone> Queue<J> {
     }
 
     /// The model whose turn it is, if its next batch should be computed now and not after more texts have been read:
-    /// with the tokens of a batch in hand, or with no text that waits.
+    /// with the units of a batch in hand, or with no text that waits.
     pub(super) fn ripe(&self, budget: impl Fn(usize) -> usize) -> Option<usize> {
         let model = self.turn(|model| !model.ready.is_empty())?;
         let waiting = &self.models[model];
-        (waiting.reading.is_empty() || waiting.tokens >= budget(model)).then_some(model)
+        (waiting.reading.is_empty() || waiting.units >= budget(model)).then_some(model)
     }
 
-    /// Tokens of a model that wait to be computed.
-    pub(super) fn ready_tokens(&self, model: usize) -> usize {
-        self.models[model].tokens
+    /// Units of a model that wait to be computed.
+    pub(super) fn ready_units(&self, model: usize) -> usize {
+        self.models[model].units
     }
 
-    /// A batch of at most `tokens` tokens (unless one sequence alone has more) and `most` sequences, longest first.
+    /// A batch of at most `units` units (unless one sequence alone has more) and `most` sequences, longest first.
     pub(super) fn next_batch(
         &mut self,
         model: usize,
-        tokens: usize,
+        units: usize,
         most: usize,
         wanted: impl Fn(&J) -> bool,
     ) -> Vec<Sequence<J>> {
-        let (mut batch, mut room): (Vec<Sequence<J>>, usize) = (Vec::new(), tokens);
+        let (mut batch, mut room): (Vec<Sequence<J>>, usize) = (Vec::new(), units);
         while batch.len() < most {
             let waiting = &mut self.models[model];
             let Some(&flow) = waiting.ready.front() else { break };
             let Some(of) = self.flows.get_mut(&flow) else { break };
             let Some(first) = of.sequences.front() else { break };
             let keep = wanted(&first.job);
-            if keep && !batch.is_empty() && (first.tokens > room || first.alone) {
+            if keep && !batch.is_empty() && (first.units > room || first.alone) {
                 break; // it is the first of the next batch
             }
             let Some(sequence) = of.sequences.pop_front() else { break };
-            of.tokens -= sequence.tokens;
-            waiting.tokens -= sequence.tokens;
+            of.units -= sequence.units;
+            waiting.units -= sequence.units;
             waiting.ready.pop_front();
             if !of.sequences.is_empty() {
                 waiting.ready.push_back(flow);
             }
             self.settle(flow);
             if keep {
-                room = room.saturating_sub(sequence.tokens);
+                room = room.saturating_sub(sequence.units);
                 let alone = sequence.alone;
                 batch.push(sequence);
                 if alone {
@@ -190,7 +199,7 @@ impl<J: Clone> Queue<J> {
                 }
             }
         }
-        batch.sort_by_key(|sequence| std::cmp::Reverse(sequence.tokens));
+        batch.sort_by_key(|sequence| std::cmp::Reverse(sequence.units));
         batch
     }
 
@@ -204,9 +213,9 @@ impl<J: Clone> Queue<J> {
     pub(super) fn ahead(&self, own: f64, cost: impl Fn(usize) -> f64) -> f64 {
         let of = |flow: &Flow<J>| {
             let (text, sequence) = (flow.texts.front(), flow.sequences.front());
-            let next = text.map_or(0, |text| text.tokens).max(sequence.map_or(0, |sequence| sequence.tokens));
-            let per_token = cost(flow.model);
-            (flow.tokens as f64 * per_token).min(own.max(next as f64 * per_token))
+            let next = text.map_or(0, |text| text.estimate.turn).max(sequence.map_or(0, |sequence| sequence.units));
+            let per_unit = cost(flow.model);
+            (flow.units as f64 * per_unit).min(own.max(next as f64 * per_unit))
         };
         self.flows.values().map(of).sum()
     }
@@ -250,6 +259,12 @@ mod tests {
     use super::*;
     use proptest::prelude::*;
 
+    /// Jobs, each with its estimated work, all of which is its turn.
+    fn add(queue: &mut Queue<usize>, model: usize, jobs: impl IntoIterator<Item = (usize, usize)>) {
+        let whole = |(job, units)| (job, Estimate { units, turn: units });
+        queue.add(model, jobs.into_iter().map(whole));
+    }
+
     /// Reads everything; each job's length is its own number of tokens.
     fn read_all(queue: &mut Queue<usize>) {
         while let Some(text) = queue.next_text(|_| true) {
@@ -267,8 +282,8 @@ mod tests {
     fn a_single_text_is_in_the_next_batch_before_most_of_a_long_list() {
         let mut queue = Queue::new();
         let model = queue.add_model();
-        queue.add(model, vec![(10, 10); 1_000]);
-        queue.add(model, [(7, 7)]);
+        add(&mut queue, model, vec![(10, 10); 1_000]);
+        add(&mut queue, model, [(7, 7)]);
         read_all(&mut queue);
         assert_eq!(batch(&mut queue, 30), [10, 10, 7]);
         assert_eq!(batch(&mut queue, 30), [10, 10, 10]);
@@ -279,8 +294,8 @@ mod tests {
     fn models_take_turns_by_the_time_they_used() {
         let mut queue = Queue::new();
         let (slow, fast) = (queue.add_model(), queue.add_model());
-        queue.add(slow, vec![(1, 1); 10]);
-        queue.add(fast, vec![(2, 2); 10]);
+        add(&mut queue, slow, vec![(1, 1); 10]);
+        add(&mut queue, fast, vec![(2, 2); 10]);
         read_all(&mut queue);
         let mut order = Vec::new();
         for _ in 0..8 {
@@ -296,9 +311,9 @@ mod tests {
     fn who_was_idle_saved_nothing_up() {
         let mut queue = Queue::new();
         let (busy, idle) = (queue.add_model(), queue.add_model());
-        queue.add(busy, vec![(1, 1); 100]);
+        add(&mut queue, busy, vec![(1, 1); 100]);
         queue.charge(busy, 1e9);
-        queue.add(idle, vec![(2, 2); 100]);
+        add(&mut queue, idle, vec![(2, 2); 100]);
         assert_eq!(queue.models[idle].used, 1e9);
     }
 
@@ -306,20 +321,20 @@ mod tests {
     fn what_nobody_wants_is_dropped_and_counted_out() {
         let mut queue = Queue::new();
         let model = queue.add_model();
-        queue.add(model, [(5, 5), (6, 6), (7, 7)]);
+        add(&mut queue, model, [(5, 5), (6, 6), (7, 7)]);
         assert_eq!(queue.next_text(|&job| job != 5).map(|text| text.job), Some(6));
         assert!(queue.next_text(|_| false).is_none());
         assert_eq!(queue.len(), 0);
-        queue.read(&Text { flow: 1, job: 6, tokens: 6 }, &[4, 2]);
+        queue.read(&Text { flow: 1, job: 6, estimate: Estimate { units: 6, turn: 6 } }, &[4, 2]);
         assert!(queue.next_batch(model, 100, 10, |_| false).is_empty());
-        assert_eq!((queue.len(), queue.flows.len(), queue.ready_tokens(model)), (0, 0, 0));
+        assert_eq!((queue.len(), queue.flows.len(), queue.ready_units(model)), (0, 0, 0));
     }
 
     #[test]
     fn a_batch_waits_for_texts_only_while_some_are_there_to_be_read() {
         let mut queue = Queue::new();
         let model = queue.add_model();
-        queue.add(model, [(5, 5), (6, 6)]);
+        add(&mut queue, model, [(5, 5), (6, 6)]);
         assert_eq!(queue.ripe(|_| 100), None);
         let text = queue.next_text(|_| true).unwrap();
         queue.read(&text, &[5]);
@@ -332,9 +347,9 @@ mod tests {
     fn sequences_of_a_failed_batch_go_alone_and_first() {
         let mut queue = Queue::new();
         let model = queue.add_model();
-        queue.add(model, [(1, 1)]);
+        add(&mut queue, model, [(1, 1)]);
         read_all(&mut queue);
-        let again = |job| Sequence { job, window: 0, tokens: job, alone: true };
+        let again = |job| Sequence { job, window: 0, units: job, alone: true };
         queue.put_back(model, vec![again(8), again(9)]);
         let mut rest = vec![batch(&mut queue, 100), batch(&mut queue, 100), batch(&mut queue, 100)];
         rest.sort();
@@ -345,11 +360,14 @@ mod tests {
     fn waiting_is_what_turns_cost() {
         let mut queue: Queue<usize> = Queue::new();
         let model = queue.add_model();
-        queue.add(model, vec![(0, 10); 100]);
-        queue.add(model, [(0, 4)]);
+        add(&mut queue, model, vec![(0, 10); 100]);
+        add(&mut queue, model, [(0, 4)]);
         assert_eq!(queue.ahead(6.0, |_| 1.0), 14.0);
         assert_eq!(queue.ahead(50.0, |_| 1.0), 54.0);
         assert_eq!(queue.ahead(5_000.0, |_| 1.0), 1_004.0);
+        // The turn of a text with many windows is one of them.
+        queue.add(model, [(0, Estimate { units: 700, turn: 7 })]);
+        assert_eq!(queue.ahead(6.0, |_| 1.0), 21.0);
     }
 
     proptest! {
@@ -362,13 +380,13 @@ mod tests {
             let mut queue = Queue::new();
             let model = queue.add_model();
             for request in &requests {
-                queue.add(model, request.iter().map(|&tokens| (tokens, 3)));
+                add(&mut queue, model, request.iter().map(|&units| (units, 3)));
             }
             read_all(&mut queue);
             let mut seen = Vec::new();
             while let Some(model) = queue.ripe(|_| tokens) {
                 let batch = queue.next_batch(model, tokens, most, |_| true);
-                let total: usize = batch.iter().map(|sequence| sequence.tokens).sum();
+                let total: usize = batch.iter().map(|sequence| sequence.units).sum();
                 prop_assert!(!batch.is_empty() && batch.len() <= most && (total <= tokens || batch.len() == 1));
                 seen.extend(batch.into_iter().map(|sequence| sequence.job));
             }
@@ -377,7 +395,7 @@ mod tests {
             all.sort_unstable();
             prop_assert_eq!(seen, all);
             prop_assert!(queue.flows.is_empty());
-            prop_assert_eq!(queue.ready_tokens(model), 0);
+            prop_assert_eq!(queue.ready_units(model), 0);
         }
     }
 }

@@ -3,6 +3,7 @@
 use std::sync::mpsc::{Receiver, Sender, channel};
 
 use super::*;
+use crate::pipeline::Work;
 use crate::types::{Encoded, Encoding, Logits};
 
 /// A token a word, a window between bars; `slow` waits for the gate, `bad` can't be read, `spoil` and `panic` fail the
@@ -98,6 +99,15 @@ impl Model for Fake {
 
     fn bytes(&self, ask: &String) -> usize {
         ask.len()
+    }
+
+    fn windows(&self, ask: &String, tokens: usize) -> (usize, usize) {
+        let windows = ask.split('|').count();
+        (windows, tokens.div_ceil(windows))
+    }
+
+    fn work(&self, _: usize) -> Work {
+        Work { bytes: 0, dense: 0, attention: 0 } // so nothing is assumed
     }
 
     fn size(&self, answer: &String) -> usize {
@@ -237,6 +247,35 @@ fn more_than_the_machine_can_do_in_time_is_refused_but_not_what_is_known() {
     let start = Instant::now();
     assert!(tickets.into_iter().map(only).all(|answer| answer.is_ok()));
     assert!(start.elapsed() < Duration::from_secs(2));
+}
+
+#[test]
+fn large_lists_beside_each_other_share_the_machine_and_are_not_refused() {
+    let bench = bench(|settings| settings.target = Duration::from_millis(400), Duration::from_micros(100));
+    let warm: Vec<String> = (0..40).map(|number| format!("warm up {number}")).collect();
+    warm.iter().for_each(|text| drop(only(bench.ask([text.as_str()]))));
+    // Each of them takes longer than the target, and all of them together much longer.
+    let list = |number: usize| (0..1_000).map(move |item| format!("list {number} item {item}"));
+    let tickets: Vec<_> = (0..6).map(|number| bench.host.submit(list(number), Bench::terms()).unwrap()).collect();
+    for ticket in tickets {
+        assert!(ends(ticket).into_iter().all(|(_, answer)| answer.is_ok()));
+    }
+}
+
+#[test]
+fn what_would_be_too_late_because_of_others_is_refused_and_what_is_large_itself_is_not() {
+    let bench = plain();
+    let state = || lock(&bench.host.shared.state);
+    state().models[0].1.observe(10, Duration::from_secs(10), 1.0);
+    let first = bench.occupy();
+    let terms = |seconds| Terms { deadline: Instant::now() + Duration::from_secs(seconds), ..Bench::terms() };
+    let list = |name: &'static str| (0..20).map(move |item| format!("{name} {item}"));
+    let taken = bench.host.submit(list("large"), terms(10)).unwrap();
+    assert!(matches!(bench.host.submit(list("late"), terms(60)), Err(Refusal::Full(_))));
+    let patient = bench.host.submit(list("patient"), terms(900)).unwrap();
+    drop((taken, patient));
+    bench.open.send(()).unwrap();
+    assert!(only(first).is_ok());
 }
 
 #[test]

@@ -6,14 +6,14 @@ use std::time::{Duration, Instant};
 
 use super::cost::Cost;
 use super::job::{Failure, Job, Model, lock};
-use super::queue::{Queue, Sequence, Text};
+use super::queue::{Estimate, Queue, Sequence, Text};
 use super::{Batched, Refusal, Shared};
 use crate::error::{Error, Result};
 use crate::types::{Encoding, Logits};
 
 /// A batch takes at most this part of the target latency, so that who comes while it runs does not wait for long.
 const SLICE: u32 = 4;
-/// Tokens below which a batch is not shared out between free lanes: weights would be read twice for few rows.
+/// Units below which a batch is not shared out between free lanes: weights would be read twice for few rows.
 const WHOLE: usize = 256;
 
 /// Bytes that a token hardly ever has.
@@ -32,11 +32,22 @@ impl<M: Model> Compute for M {
 
 type Jobs = Queue<Arc<dyn Job>>;
 
+/// What a request may expect.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct Forecast {
+    /// What its own work takes.
+    pub(super) own: Duration,
+    /// What passes until its first item has its turn: from then on it is not waiting but shares the machine.
+    pub(super) turn: Duration,
+    /// What passes until it is answered.
+    pub(super) end: Duration,
+}
+
 /// Behind the engine's lock.
 pub(super) struct State {
     queue: Jobs,
-    models: Vec<(Arc<dyn Compute>, Cost)>,
-    /// Model and tokens of batches that are being computed.
+    pub(super) models: Vec<(Arc<dyn Compute>, Cost)>,
+    /// Model and units of batches that are being computed.
     running: Vec<(usize, usize)>,
     /// Workers that wait for work.
     idle: usize,
@@ -48,7 +59,7 @@ struct Batch {
     model: usize,
     compute: Arc<dyn Compute>,
     sequences: Vec<Sequence<Arc<dyn Job>>>,
-    tokens: usize,
+    units: usize,
 }
 
 impl State {
@@ -56,23 +67,22 @@ impl State {
         Self { queue: Queue::new(), models: Vec::new(), running: Vec::new(), idle: 0, closed: false }
     }
 
-    pub(super) fn add_model(&mut self, model: Arc<dyn Compute>) -> usize {
-        self.models.push((model, Cost::default()));
+    pub(super) fn add_model(&mut self, model: Arc<dyn Compute>, cost: Cost) -> usize {
+        self.models.push((model, cost));
         self.queue.add_model()
     }
 
-    pub(super) fn add(&mut self, model: usize, jobs: Vec<Arc<dyn Job>>) -> Result<(), Refusal> {
+    /// What is known of a model's cost.
+    pub(super) fn cost(&self, model: usize) -> Cost {
+        self.models[model].1.clone()
+    }
+
+    /// A request's jobs, each with its estimated work.
+    pub(super) fn add(&mut self, model: usize, jobs: Vec<(Arc<dyn Job>, Estimate)>) -> Result<(), Refusal> {
         if self.closed {
             return Err(Refusal::Closed);
         }
-        let cost = &self.models[model].1;
-        self.queue.add(
-            model,
-            jobs.into_iter().map(|job| {
-                let tokens = cost.tokens_of(job.bytes());
-                (job, tokens)
-            }),
-        );
+        self.queue.add(model, jobs);
         Ok(())
     }
 
@@ -90,15 +100,19 @@ impl State {
         self.queue.drain()
     }
 
-    /// How long a request's own work takes, and how long it would wait for that of others.
-    pub(super) fn forecast(&self, model: usize, bytes: impl Iterator<Item = usize>) -> (Duration, Duration) {
-        let nanoseconds = |model: usize| self.models[model].1.line().per_token;
-        let cost = &self.models[model].1;
-        let own: usize = bytes.map(|bytes| cost.tokens_of(bytes)).sum();
-        let own = own as f64 * nanoseconds(model);
-        let running: f64 = self.running.iter().map(|&(model, tokens)| tokens as f64 * nanoseconds(model)).sum();
-        let ahead = self.queue.ahead(own, nanoseconds) + running;
-        (Duration::from_nanos(own as u64), Duration::from_nanos(ahead as u64))
+    /// What a request with such items has before it.
+    pub(super) fn forecast(&self, model: usize, items: &[Estimate]) -> Forecast {
+        let nanoseconds = |model: usize| self.models[model].1.line().per_unit;
+        let of = |units: usize| units as f64 * nanoseconds(model);
+        let running: f64 = self.running.iter().map(|&(model, units)| units as f64 * nanoseconds(model)).sum();
+        let (first, own) = (items.first().map_or(0, |item| item.turn), items.iter().map(|item| item.units).sum());
+        let (first, own) = (of(first), of(own));
+        let time = |nanoseconds: f64| Duration::from_nanos(nanoseconds as u64);
+        Forecast {
+            own: time(own),
+            turn: time(running + self.queue.ahead(first, nanoseconds)),
+            end: time(running + self.queue.ahead(own, nanoseconds) + own),
+        }
     }
 
     /// The next batch, if a lane is free and one is due.
@@ -112,38 +126,42 @@ impl State {
         loop {
             let model = self.queue.ripe(budget)?;
             // An even share for every free lane.
-            let share = self.queue.ready_tokens(model).div_ceil(free).max(WHOLE);
+            let share = self.queue.ready_units(model).div_ceil(free).max(WHOLE);
             let most = settings.batch_sequences;
             let sequences = self.queue.next_batch(model, budget(model).min(share), most, |job| job.wanted());
             if sequences.is_empty() {
                 continue; // none of them was wanted any more
             }
-            let tokens = sequences.iter().map(|sequence| sequence.tokens).sum();
-            self.running.push((model, tokens));
-            return Some(Batch { model, compute: Arc::clone(&self.models[model].0), sequences, tokens });
+            let units = sequences.iter().map(|sequence| sequence.units).sum();
+            self.running.push((model, units));
+            return Some(Batch { model, compute: Arc::clone(&self.models[model].0), sequences, units });
         }
     }
 
-    /// Takes note of a text's windows, none if it can't be answered.
+    /// Takes note of the lengths of a text's windows, none if it can't be answered.
     fn was_read(&mut self, text: &Text<Arc<dyn Job>>, windows: &[usize]) {
         if self.closed {
             return text.job.fail(Failure::Closed);
         }
-        let (bytes, tokens): (_, usize) = (text.job.bytes(), windows.iter().sum());
-        // Of a text that was cut, the number of tokens says nothing.
-        if let (Some(model), true) = (self.queue.model_of(text), tokens * LONGEST > bytes) {
-            self.models[model].1.observe_text(bytes, tokens);
+        let Some(model) = self.queue.model_of(text) else { return };
+        let cost = &mut self.models[model].1;
+        // Of a text that was cut, the number of tokens says nothing; those of windows are counted twice where they overlap.
+        if let [tokens] = *windows
+            && tokens * LONGEST > text.job.bytes()
+        {
+            cost.observe_text(text.job.bytes(), tokens);
         }
-        self.queue.read(text, windows);
+        let units: Vec<usize> = windows.iter().map(|&tokens| cost.units(tokens)).collect();
+        self.queue.read(text, &units);
     }
 
     fn finished(&mut self, batch: &Batch, time: Option<Duration>) {
         let lanes = self.running.len();
-        let place = self.running.iter().position(|&one| one == (batch.model, batch.tokens));
+        let place = self.running.iter().position(|&one| one == (batch.model, batch.units));
         place.map(|place| self.running.swap_remove(place));
         if let Some(time) = time {
             let share = 1.0 / lanes.max(1) as f64;
-            self.models[batch.model].1.observe(batch.tokens, time, share);
+            self.models[batch.model].1.observe(batch.units, time, share);
             self.queue.charge(batch.model, time.as_nanos() as f64);
         }
     }
@@ -212,7 +230,8 @@ fn compute(batch: &Batch, shared: &Shared) -> (Option<Duration>, Vec<Sequence<Ar
     let time = started.elapsed();
     match result {
         Ok(Ok(logits)) => {
-            (shared.observer)(Batched { sequences: sequences.len(), tokens: batch.tokens, time });
+            let tokens = windows.iter().map(|window| window.len()).sum();
+            (shared.observer)(Batched { sequences: sequences.len(), tokens, time });
             for (sequence, logits) in sequences.iter().zip(logits) {
                 let decode = || sequence.job.computed(sequence.window, logits, started, time);
                 if catch_unwind(AssertUnwindSafe(decode)).is_err() {

@@ -17,6 +17,12 @@ impl<T: Task> Pipeline<T> {
         self.core.encode(index, input, fit)
     }
 
+    /// In how many windows an input of so many tokens is read, and of how many tokens the longest of them is.
+    pub fn windows(&self, tokens: usize, options: &T::Options) -> (usize, usize) {
+        let added = self.core.tokenizer.added_tokens(false);
+        T::fit(&self.core, options).map_or((1, tokens), |fit| fit.windows(tokens, added))
+    }
+
     /// Tokens to logits, one per sequence, on this thread and those of the pipeline that are free; `cancelled` is asked
     /// between layers.
     ///

@@ -3,7 +3,9 @@
 mod class;
 mod decode;
 mod files;
+mod fit;
 mod settings;
 mod subword;
 
-pub use subword::{Fit, Overlong, Tokenizer};
+pub use fit::{Fit, Overlong};
+pub use subword::Tokenizer;

@@ -8,6 +8,7 @@ use tokenizers::{EncodeInput, InputSequence, ModelWrapper, PostProcessor, PostPr
 
 use super::decode::decode;
 use super::files;
+use super::fit::{Fit, Overlong};
 use super::settings::Settings;
 use crate::config::Config;
 use crate::error::{Error, Result};
@@ -25,26 +26,6 @@ pub struct Tokenizer {
     direction: TruncationDirection,
     type_ids: bool,
     unk_id: Option<u32>,
-}
-
-/// How long an encoding may be and what happens beyond.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub struct Fit {
-    /// Most tokens per window, special ones included.
-    pub max_length: usize,
-    /// What happens to a longer input.
-    pub overlong: Overlong,
-}
-
-/// What happens to an input that is too long.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Overlong {
-    /// It is an error.
-    Refuse,
-    /// Tokens are left out.
-    Cut(Truncation),
-    /// It is read in windows that share this many tokens.
-    Windows(usize),
 }
 
 impl Tokenizer {

@@ -9,7 +9,7 @@ use serde_json::value::RawValue;
 use super::written;
 use crate::engine::Model;
 use crate::error::{Error, Result};
-use crate::pipeline::{Growing, Pipeline};
+use crate::pipeline::{Growing, Pipeline, Work};
 use crate::server::{Answers, Parameters};
 use crate::types::{Encoded, Encoding, Input, Logits};
 
@@ -74,6 +74,14 @@ impl<T: Servable> Model for Hosted<T> {
 
     fn bytes(&self, ask: &Self::Ask) -> usize {
         ask.input.bytes()
+    }
+
+    fn windows(&self, ask: &Self::Ask, tokens: usize) -> (usize, usize) {
+        self.pipeline.windows(tokens, &ask.options)
+    }
+
+    fn work(&self, tokens: usize) -> Work {
+        self.pipeline.work(tokens)
     }
 
     fn size(&self, answer: &Box<RawValue>) -> usize {
