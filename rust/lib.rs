@@ -35,6 +35,6 @@ pub use error::{Error, Result};
 pub use pipeline::{Answer, LoadOptions, Pipeline, TextClassificationPipeline, TokenClassificationPipeline};
 pub use types::{
     AggregationStrategy, Dtype, Entity, Function, Input, Label, LongText, OffsetUnit, Precision, QualityGate,
-    RunOptions, Scheme, TextClassificationOptions, TokenClassificationOptions, TopK, Truncation, WordBoundary,
-    WordSource,
+    RunOptions, Scheme, TextClassificationOptions, TokenClassificationOptions, TopK, Truncation, TruncationSide,
+    WordBoundary, WordSource,
 };

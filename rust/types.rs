@@ -302,6 +302,8 @@ pub struct TextClassificationOptions {
     pub truncation: Truncation,
     /// A limit below the model's own; implies truncation.
     pub max_length: Option<NonZeroUsize>,
+    /// Which end of a text is cut; `None` = what the tokenizer's settings say.
+    pub truncation_side: Option<TruncationSide>,
     /// Options without influence on the result.
     pub run: RunOptions,
 }
@@ -519,6 +521,17 @@ named! {
         OnlyFirst = "only_first",
         /// Only the second text is cut.
         OnlySecond = "only_second",
+    }
+}
+
+named! {
+    /// Which end of a text that is too long is cut.
+    "truncation_side" TruncationSide {
+        /// The end: its beginning is read.
+        #[default]
+        Right = "right",
+        /// The beginning: its end is read.
+        Left = "left",
     }
 }
 

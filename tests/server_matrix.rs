@@ -569,10 +569,34 @@ async fn row_66_the_dialect_of_text_embeddings_inference() {
     }
     ask(json!({ "inputs": 5 })).await.error(422, "Validation");
     ask(json!({ "inputs": ["a", "b", "c"] })).await.error(422, "Validation");
-    ask(json!({ "inputs": "a", "truncation_direction": "Left" })).await.error(422, "Validation");
+    ask(json!({ "inputs": "a", "truncation_direction": "Up" })).await.error(422, "Validation");
     client.post("/predict", "{x").await.error(400, "Validation");
     let hub = Client::new(Config { predict_is_hub: true, ..Config::default() }, &["x"]);
     assert_eq!(rows(&hub.post("/predict", r#"{"inputs":"a"}"#).await.ok()), [7]);
+}
+
+#[tokio::test]
+async fn row_66_either_end_of_a_text_may_be_cut() {
+    let client = Client::new(Config::default(), &["x"]);
+    let ask = async |inputs: &Value, direction: Value| {
+        let body = json!({ "inputs": inputs, "truncation_direction": direction }).to_string();
+        client.post("/predict", body).await.ok()
+    };
+    // A token a word; of 32, two are special.
+    let words: Vec<String> =
+        (0..60).map(|number| ["ada", "lives", "in", "a", "b"][number * number % 5].into()).collect();
+    let text = |words: &[String]| json!(words.join(" "));
+    let (long, start, end) = (text(&words), text(&words[..30]), text(&words[30..]));
+    assert_ne!(ask(&start, json!(null)).await, ask(&end, json!(null)).await);
+    for direction in [json!("Left"), json!("left")] {
+        assert_eq!(ask(&long, direction).await, ask(&end, json!(null)).await);
+    }
+    for direction in [json!("Right"), json!("right"), json!(null)] {
+        assert_eq!(ask(&long, direction).await, ask(&start, json!(null)).await);
+    }
+    let pair = |text: &Value| json!([text, "a b"]);
+    let (end, long) = (pair(&text(&words[33..])), pair(&long));
+    assert_eq!(ask(&long, json!("Left")).await, ask(&end, json!(null)).await);
 }
 
 #[tokio::test]

@@ -94,7 +94,7 @@ impl Task for TokenClassification {
             (None, LongText::Truncate) => Overlong::Cut(Truncation::LongestFirst),
             (None, LongText::Error) => Overlong::Refuse,
         };
-        Ok(Fit { max_length: core.max_tokens, overlong })
+        Ok(Fit { max_length: core.max_tokens, overlong, side: None })
     }
 
     fn check(index: usize, input: &Input) -> Result<()> {
@@ -153,7 +153,7 @@ impl Task for TextClassification {
         let strategy = match (options.truncation, options.max_length) {
             // Without truncation only the network's own limit counts, not `model_max_length`.
             (Truncation::DoNotTruncate, None) => {
-                return Ok(Fit { max_length: core.positions, overlong: Overlong::Refuse });
+                return Ok(Fit { max_length: core.positions, overlong: Overlong::Refuse, side: None });
             }
             (Truncation::DoNotTruncate, Some(_)) => Truncation::LongestFirst,
             (strategy, _) => strategy,
@@ -164,7 +164,7 @@ impl Task for TextClassification {
             let expected = format!("a whole number from {least} to {}", core.max_tokens);
             return Err(Error::parameter("max_length", expected, &max_length));
         }
-        Ok(Fit { max_length, overlong: Overlong::Cut(strategy) })
+        Ok(Fit { max_length, overlong: Overlong::Cut(strategy), side: options.truncation_side })
     }
 
     fn check(index: usize, input: &Input) -> Result<()> {

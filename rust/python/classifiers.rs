@@ -211,6 +211,7 @@ impl TextClassifier {
             function_to_apply: keywords.name("function_to_apply")?,
             truncation: truncation(&keywords)?,
             max_length: keywords.positive("max_length")?,
+            truncation_side: None,
             run: run_options(&keywords)?,
         };
         Ok((pairs(inputs)?, options))

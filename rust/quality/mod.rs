@@ -76,7 +76,7 @@ impl Sample {
     pub fn new(texts: &[Input], tokenizer: &Tokenizer, max_length: usize, limits: Limits) -> Result<Self> {
         let built_in: Vec<Input> =
             if texts.is_empty() { SAMPLE.lines().map(Input::from).collect() } else { Vec::new() };
-        let fit = Fit { max_length, overlong: Overlong::Cut(Truncation::LongestFirst) };
+        let fit = Fit { max_length, overlong: Overlong::Cut(Truncation::LongestFirst), side: None };
         let (mut sequences, mut tokens): (Vec<Encoding>, usize) = (Vec::new(), 0);
         for (index, text) in texts.iter().chain(&built_in).enumerate() {
             let window = tokenizer.encode(index, text, fit)?.windows.swap_remove(0);

@@ -1,6 +1,6 @@
 //! How an input is made to fit a model.
 
-use crate::types::Truncation;
+use crate::types::{Truncation, TruncationSide};
 
 /// How long an encoding may be and what happens beyond.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -9,6 +9,8 @@ pub struct Fit {
     pub max_length: usize,
     /// What happens to a longer input.
     pub overlong: Overlong,
+    /// Which end of it is cut; `None` = what the tokenizer's settings say.
+    pub side: Option<TruncationSide>,
 }
 
 /// What happens to an input that is too long.
@@ -43,7 +45,7 @@ mod tests {
 
     #[test]
     fn windows_are_counted_as_tokenizers_cut_them() {
-        let of = |overlong, tokens| Fit { max_length: 10, overlong }.windows(tokens, 2);
+        let of = |overlong, tokens| Fit { max_length: 10, overlong, side: None }.windows(tokens, 2);
         for (stride, tokens, windows) in [(0, 10, 1), (0, 11, 2), (0, 18, 2), (0, 19, 3), (5, 11, 2), (5, 14, 3)] {
             assert_eq!(of(Overlong::Windows(stride), tokens).0, windows, "{stride} {tokens}");
         }

@@ -12,7 +12,7 @@ use super::fit::{Fit, Overlong};
 use super::settings::Settings;
 use crate::config::Config;
 use crate::error::{Error, Result};
-use crate::types::{Cut, Encoded, Encoding, Input, Offset, Truncation, Vocabulary};
+use crate::types::{Cut, Encoded, Encoding, Input, Offset, Truncation, TruncationSide, Vocabulary};
 
 /// A tokenizer with the settings that transformers 4 gives it.
 ///
@@ -107,7 +107,7 @@ impl Tokenizer {
                 .max_length
                 .checked_sub(added)
                 .ok_or_else(|| too_long(format!("special tokens alone are {added}")))?;
-            let windows = self.fit(first, second, capacity, fit.overlong).map_err(too_long)?;
+            let windows = self.fit(first, second, capacity, fit).map_err(too_long)?;
             let cut = matches!(fit.overlong, Overlong::Cut(_)).then_some(Cut { total, kept: fit.max_length });
             (windows, cut)
         };
@@ -127,12 +127,17 @@ impl Tokenizer {
         mut first: tokenizers::Encoding,
         second: Option<tokenizers::Encoding>,
         capacity: usize,
-        overlong: Overlong,
+        fit: Fit,
     ) -> std::result::Result<Vec<(tokenizers::Encoding, Option<tokenizers::Encoding>)>, String> {
-        let strategy = match overlong {
+        let direction = match fit.side {
+            None => self.direction,
+            Some(TruncationSide::Left) => TruncationDirection::Left,
+            Some(TruncationSide::Right) => TruncationDirection::Right,
+        };
+        let strategy = match fit.overlong {
             Overlong::Refuse | Overlong::Cut(Truncation::DoNotTruncate) => return Err("truncation is off".to_owned()),
             Overlong::Windows(stride) => {
-                first.truncate(capacity, stride, self.direction);
+                first.truncate(capacity, stride, direction);
                 let more = first.take_overflowing();
                 return Ok(std::iter::once(first).chain(more).map(|window| (window, None)).collect());
             }
@@ -140,7 +145,7 @@ impl Tokenizer {
             Overlong::Cut(Truncation::OnlyFirst) => TruncationStrategy::OnlyFirst,
             Overlong::Cut(Truncation::OnlySecond) => TruncationStrategy::OnlySecond,
         };
-        let params = TruncationParams { direction: self.direction, max_length: capacity, strategy, stride: 0 };
+        let params = TruncationParams { direction, max_length: capacity, strategy, stride: 0 };
         let (mut first, mut second) = truncate_encodings(first, second, &params).map_err(|error| error.to_string())?;
         first.take_overflowing();
         second.as_mut().map(tokenizers::Encoding::take_overflowing);

@@ -19,6 +19,7 @@ use super::models::{Served, Service};
 use super::problem::{Dialect, Problem};
 use super::reply::{self, Facts, Gathered};
 use crate::engine::Terms;
+use crate::error::Error;
 use crate::pipeline::TextClassification;
 use crate::types::{Function, Input, TextClassificationOptions, Truncation};
 
@@ -169,12 +170,12 @@ fn options(
     direction: Option<&str>,
     raw: bool,
 ) -> Result<TextClassificationOptions, Problem> {
-    if direction.is_some_and(|side| !side.eq_ignore_ascii_case("right")) {
-        return Err(Problem::validation("truncation_direction: expected Right", DIALECT));
-    }
+    let expected = |_: Error| Problem::validation("truncation_direction: expected Left or Right", DIALECT);
+    let truncation_side = direction.map(str::parse).transpose().map_err(expected)?;
     let cut = truncate.unwrap_or(app.config.auto_truncate);
     Ok(TextClassificationOptions {
         truncation: if cut { Truncation::LongestFirst } else { Truncation::DoNotTruncate },
+        truncation_side,
         function_to_apply: if raw { Function::None } else { Function::Default },
         ..TextClassificationOptions::default()
     })
