@@ -175,6 +175,7 @@ def test_logs_hold_nothing_that_a_user_wrote() -> None:
     answered = [line for line in lines if line["message"] == "answered"]
     assert [line["status"] for line in answered] == [200, 400, 400, 401]
     assert all(line["request_id"] for line in answered)
+    assert all(re.fullmatch(r"\d+(\.\d{1,3})?", str(line["ms"])) for line in answered)
     assert secret not in errors and "key-of-mine" not in errors
 
 

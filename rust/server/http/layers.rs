@@ -78,7 +78,7 @@ pub(super) async fn watch(State(app): State<Arc<App>>, request: Request, next: N
         route,
         status = response.status().as_u16(),
         error = kind,
-        ms = took.as_secs_f64() * 1e3,
+        ms = took.as_micros() as f64 / 1e3,
         inputs = facts.map(|facts| facts.inputs),
         tokens = facts.map(|facts| facts.tokens),
         hits = facts.map(|facts| facts.hits),
