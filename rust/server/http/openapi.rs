@@ -14,7 +14,7 @@ use utoipa::openapi::{
 };
 use utoipa::{OpenApi, ToSchema};
 
-use super::tei::{Predict, Rerank};
+use super::tei::{How, Predict, Rerank};
 
 /// A request in the dialect of the hosted API.
 #[derive(Serialize, ToSchema)]
@@ -200,6 +200,7 @@ struct Info {
     Info,
     Predict,
     Rerank,
+    How,
 )))]
 struct Types;
 

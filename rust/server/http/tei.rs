@@ -30,10 +30,20 @@ const DIALECT: Dialect = Dialect::Tei;
 pub(super) struct Predict {
     #[schema(inline)]
     inputs: Inputs,
+    #[serde(flatten)]
+    how: How,
+}
+
+/// What either body may say about texts and scores.
+#[derive(Deserialize, ToSchema)]
+pub(super) struct How {
+    /// Whether a long text is cut or refused; if absent, what the server was told.
     #[serde(default)]
     truncate: Option<bool>,
+    /// Which end is cut: Left or Right.
     #[serde(default)]
     truncation_direction: Option<String>,
+    /// Whether scores are the network's own, and no probabilities.
     #[serde(default)]
     raw_scores: bool,
 }
@@ -53,13 +63,9 @@ pub(super) struct Rerank {
     query: String,
     texts: Vec<String>,
     #[serde(default)]
-    truncate: Option<bool>,
-    #[serde(default)]
-    truncation_direction: Option<String>,
-    #[serde(default)]
-    raw_scores: bool,
-    #[serde(default)]
     return_text: bool,
+    #[serde(flatten)]
+    how: How,
 }
 
 /// A place of a ranking.
@@ -80,7 +86,7 @@ pub(super) async fn predict(State(app): State<Arc<App>>, names: Names, request: 
     let (served, cache, body): (_, _, Predict) = receive(&app, request).await?;
     let service = text_model(&served)?;
     let (inputs, single) = body.inputs.read()?;
-    let options = options(&app, body.truncate, body.truncation_direction.as_deref(), body.raw_scores)?;
+    let options = body.how.options(&app)?;
     let facts = Facts::new(started, DIALECT, single, cache);
     let (gathered, facts) = compute(&app, service, inputs, options, Form::Tei, facts).await?;
     let written = reply::body(&gathered.answers, single);
@@ -98,8 +104,8 @@ pub(super) async fn rerank(State(app): State<Arc<App>>, request: Request) -> Res
     if body.query.is_empty() || body.texts.is_empty() {
         return Err(empty(if body.query.is_empty() { "query" } else { "texts" }));
     }
-    let mut options = options(&app, body.truncate, body.truncation_direction.as_deref(), body.raw_scores)?;
-    if !body.raw_scores {
+    let mut options = body.how.options(&app)?;
+    if !body.how.raw_scores {
         options.function_to_apply = Function::Sigmoid;
     }
     let pairs = body.texts.iter().map(|text| Input::from((body.query.as_str(), text.as_str()))).collect();
@@ -164,21 +170,18 @@ fn empty(what: &str) -> Problem {
     Problem::new(StatusCode::BAD_REQUEST, "Empty", format!("`{what}` cannot be empty"))
 }
 
-fn options(
-    app: &App,
-    truncate: Option<bool>,
-    direction: Option<&str>,
-    raw: bool,
-) -> Result<TextClassificationOptions, Problem> {
-    let expected = |_: Error| Problem::validation("truncation_direction: expected Left or Right", DIALECT);
-    let truncation_side = direction.map(str::parse).transpose().map_err(expected)?;
-    let cut = truncate.unwrap_or(app.config.auto_truncate);
-    Ok(TextClassificationOptions {
-        truncation: if cut { Truncation::LongestFirst } else { Truncation::DoNotTruncate },
-        truncation_side,
-        function_to_apply: if raw { Function::None } else { Function::Default },
-        ..TextClassificationOptions::default()
-    })
+impl How {
+    fn options(&self, app: &App) -> Result<TextClassificationOptions, Problem> {
+        let expected = |_: Error| Problem::validation("truncation_direction: expected Left or Right", DIALECT);
+        let side = self.truncation_direction.as_deref().map(str::parse).transpose().map_err(expected)?;
+        let cut = self.truncate.unwrap_or(app.config.auto_truncate);
+        Ok(TextClassificationOptions {
+            truncation: if cut { Truncation::LongestFirst } else { Truncation::DoNotTruncate },
+            truncation_side: side,
+            function_to_apply: if self.raw_scores { Function::None } else { Function::Default },
+            ..TextClassificationOptions::default()
+        })
+    }
 }
 
 impl Inputs {
