@@ -288,7 +288,7 @@ impl<A> Ticket<A> {
         while let Some((index, step)) = self.next().await {
             read[index] = true;
             match step {
-                Step::Read(_) => (),
+                Step::Read(_) | Step::Part(_) => (),
                 Step::Done(Ok(done)) => found[index] = Some(done),
                 Step::Done(Err(failure)) => {
                     if failed.as_ref().is_none_or(|(first, _)| index < *first) {

@@ -1,5 +1,6 @@
 //! `acall`: the calls of one process share batches, as the requests of a server do.
 
+use std::hash::Hash;
 use std::sync::{Arc, PoisonError, RwLock};
 use std::time::{Duration, Instant};
 
@@ -11,7 +12,7 @@ use super::errors::to_exception;
 use super::results::{ToPython, answers};
 use crate::engine::{Done, Engine, Failure, Host, Model, Refusal, Settings, Terms};
 use crate::error::{Error, Result};
-use crate::pipeline::{Pipeline, Task};
+use crate::pipeline::{Growing, Pipeline, Work};
 use crate::types::{Encoded, Encoding, Input, Logits};
 
 /// Nobody is refused here: an `await` has no status 429, and who gives up cancels.
@@ -23,8 +24,19 @@ const BATCH: (usize, usize) = (64, 8_192);
 pub(super) struct Awaiting<T: Awaitable>(RwLock<Option<Arc<Running<T>>>>);
 
 /// A task whose calls can be awaited.
-pub(super) trait Awaitable: Task<Output: ToPython, Options: std::hash::Hash + Eq> {}
-impl<T: Task<Output: ToPython, Options: std::hash::Hash + Eq>> Awaitable for T {}
+pub(super) trait Awaitable: Growing<Output: ToPython + Joined, Options: Hash + Eq> {}
+impl<T: Growing<Output: ToPython + Joined, Options: Hash + Eq>> Awaitable for T {}
+
+/// Answers that are known window by window.
+pub(super) trait Joined {
+    fn joined(parts: &[Arc<Self>]) -> Self;
+}
+
+impl<T: Clone> Joined for Vec<T> {
+    fn joined(parts: &[Arc<Self>]) -> Self {
+        parts.iter().flat_map(|part| part.iter().cloned()).collect()
+    }
+}
 
 struct Running<T: Awaitable> {
     /// Threads do not survive `fork`: a child has to start its own.
@@ -61,6 +73,7 @@ struct Ask<O> {
 impl<T: Awaitable> Model for Asked<T> {
     type Ask = Ask<T::Options>;
     type Answer = T::Output;
+    type Draft = T::Draft;
 
     fn encode(&self, index: usize, ask: &Self::Ask) -> Result<Encoded> {
         self.0.encode(index, &ask.input, &ask.options)
@@ -70,12 +83,28 @@ impl<T: Awaitable> Model for Asked<T> {
         self.0.forward(sequences, cancelled)
     }
 
-    fn decode(&self, ask: &Self::Ask, encoded: &Encoded, logits: Vec<Logits>) -> Result<T::Output> {
-        Ok(self.0.decode(encoded, logits, &ask.options))
+    fn draft(&self, ask: &Self::Ask, encoded: &Encoded) -> T::Draft {
+        self.0.draft(encoded, &ask.options)
+    }
+
+    fn add(&self, ask: &Self::Ask, encoded: &Encoded, draft: &mut T::Draft, logits: Logits) -> Result<T::Output> {
+        Ok(self.0.add(encoded, logits, &ask.options, draft))
+    }
+
+    fn join(&self, _: &Self::Ask, parts: &[Arc<T::Output>]) -> Result<T::Output> {
+        Ok(T::Output::joined(parts))
     }
 
     fn bytes(&self, ask: &Self::Ask) -> usize {
         ask.input.bytes()
+    }
+
+    fn windows(&self, ask: &Self::Ask, tokens: usize) -> (usize, usize) {
+        self.0.windows(tokens, &ask.options)
+    }
+
+    fn work(&self, tokens: usize) -> Work {
+        self.0.work(tokens)
     }
 
     fn size(&self, _answer: &T::Output) -> usize {
@@ -153,7 +182,7 @@ impl<T: Awaitable> Running<T> {
     fn submit(self: Arc<Self>, inputs: Vec<Input>, options: T::Options, done: Py<PyAny>) -> Result<Pending> {
         let (count, options) = (inputs.len(), Arc::new(options));
         let asks = inputs.into_iter().map(|input| Ask { input, options: Arc::clone(&options) });
-        let terms = Terms { deadline: Instant::now() + FOREVER, cache: false };
+        let terms = Terms { deadline: Instant::now() + FOREVER, cache: false, parts: false };
         let ticket = self.host.submit(asks, terms).map_err(|refusal| match refusal {
             Refusal::Closed => closed(),
             Refusal::Full(_) => Error::Backend("the queue is full".to_owned()),
