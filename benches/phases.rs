@@ -34,7 +34,7 @@ fn main() {
     let model =
         Model::load(&config, Task::TokenClassification, &Weights::open(&folder).unwrap(), &Dtypes::all(Dtype::Float32))
             .unwrap();
-    let fit = Fit { max_length: TOKENS, overlong: Overlong::Cut(Truncation::LongestFirst) };
+    let fit = Fit { max_length: TOKENS, overlong: Overlong::Cut(Truncation::LongestFirst), side: None };
 
     let pool = Pool::new(NonZeroUsize::new(1));
     let encode = || tokenizer.encode(0, &NINE_WORDS.into(), fit).unwrap();
