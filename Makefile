@@ -54,7 +54,7 @@ demo: $(VENV)/installed  ## build, install into .venv and run the demo models
 	$(BIN)/candlewick classify "What a wonderful evening!" "The soup was cold and nobody cared."
 
 .PHONY: test
-test: lint test-rust test-loom test-python test-isa test-aarch64 test-package fuzz  ## everything, as CI runs it
+test: lint test-rust test-loom test-python test-clients test-isa test-aarch64 test-package fuzz  ## everything, as CI runs it
 	@echo "make test: all passed"
 
 .PHONY: lint
@@ -86,8 +86,31 @@ test-asan: | tools  ## kernels and weight files under AddressSanitizer, with a n
 
 .PHONY: test-python
 test-python: $(VENV)/developed $(VENV)/installed  ## Python: tests, the documents' examples, stubs against the module
-	$(BIN)/python -m pytest tests
+	$(BIN)/python -m pytest tests --ignore tests/clients
 	$(BIN)/python -m mypy.stubtest candlewick._native
+
+# Each client in a folder of its own, named after the file that pins it.
+PYTHON_CLIENTS := $(patsubst tests/clients/python/%.txt,target/clients/python-%/installed,\
+	$(wildcard tests/clients/python/*.txt))
+JAVASCRIPT_CLIENTS := $(if $(shell command -v node >/dev/null && command -v npm),\
+	$(patsubst tests/clients/javascript/%/package.json,target/clients/javascript-%/installed,\
+	$(wildcard tests/clients/javascript/*/package.json)))
+
+target/clients/python-%/installed: tests/clients/python/%.txt tests/clients/constraints.txt | $(VENV)/created
+	$(BIN)/python -m venv --clear --without-pip $(@D)
+	$(BIN)/pip --python $(@D) install --quiet --no-compile --requirement $<
+	touch $@
+
+target/clients/javascript-%/installed: tests/clients/javascript/%/package.json
+	mkdir -p $(@D)
+	cp $< $(@D)
+	npm install --prefix $(@D) --silent --no-package-lock --no-audit --no-fund --ignore-scripts
+	touch $@
+
+.PHONY: test-clients
+test-clients: $(VENV)/developed $(VENV)/installed $(PYTHON_CLIENTS) $(JAVASCRIPT_CLIENTS)  ## Python, JavaScript and curl against a running server
+	@$(if $(JAVASCRIPT_CLIENTS),:,echo "test-clients: without JavaScript, there is no Node with npm")
+	$(BIN)/python -m pytest tests/clients
 
 # The kernels and the goldens again, by every instruction set that this processor has.
 .PHONY: test-isa
