@@ -54,7 +54,7 @@ demo: $(VENV)/installed  ## build, install into .venv and run the demo models
 	$(BIN)/candlewick classify "What a wonderful evening!" "The soup was cold and nobody cared."
 
 .PHONY: test
-test: lint test-rust test-loom test-python test-clients test-isa test-aarch64 test-package fuzz  ## everything, as CI runs it
+test: lint test-rust test-loom test-python test-clients test-load test-isa test-aarch64 test-package fuzz  ## everything, as CI runs it
 	@echo "make test: all passed"
 
 .PHONY: lint
@@ -86,7 +86,7 @@ test-asan: | tools  ## kernels and weight files under AddressSanitizer, with a n
 
 .PHONY: test-python
 test-python: $(VENV)/developed $(VENV)/installed  ## Python: tests, the documents' examples, stubs against the module
-	$(BIN)/python -m pytest tests --ignore tests/clients
+	$(BIN)/python -m pytest tests --ignore=tests/clients --ignore=tests/test_load.py
 	$(BIN)/python -m mypy.stubtest candlewick._native
 
 # Each client in a folder of its own, named after the file that pins it.
@@ -112,6 +112,16 @@ test-clients: $(VENV)/developed $(VENV)/installed $(PYTHON_CLIENTS) $(JAVASCRIPT
 	@$(if $(JAVASCRIPT_CLIENTS),:,echo "test-clients: without JavaScript, there is no Node with npm")
 	$(BIN)/python -m pytest tests/clients
 
+# A client for load, in a crate of its own, which is built in seconds.
+LOAD := target/load/release/candlewick-load
+$(LOAD): tests/load/Cargo.toml tests/load/Cargo.lock $(wildcard tests/load/src/*.rs) | tools
+	cargo build --locked --release --quiet --manifest-path tests/load/Cargo.toml --target-dir target/load
+	touch $@
+
+.PHONY: test-load
+test-load: $(LOAD) $(VENV)/developed $(VENV)/installed  ## the server under load of up to 512 clients
+	$(BIN)/python -m pytest tests/test_load.py
+
 # The kernels and the goldens again, by every instruction set that this processor has.
 .PHONY: test-isa
 test-isa: $(VENV)/developed $(VENV)/installed  ## kernels and goldens by each instruction set
@@ -136,7 +146,7 @@ test-package: $(WHEELS)/built  ## the wheel alone in an empty environment, its s
 fuzz: | tools  ## every fuzz target for FUZZ_SECONDS on the kept corpus
 	@if ! cargo +nightly --version >/dev/null 2>&1; then echo "fuzz: skipped, there is no nightly Rust"; exit 0; fi; \
 	cargo +nightly fuzz --version >/dev/null 2>&1 || cargo install --locked cargo-fuzz@$(CARGO_FUZZ); \
-	for target in config safetensors tokenizer request; do \
+	for target in config safetensors tokenizer request body; do \
 		echo "fuzz $$target"; \
 		mkdir -p fuzz/target/found/$$target; \
 		cargo +nightly fuzz run --sanitizer none $$target fuzz/target/found/$$target fuzz/corpus/$$target -- \
@@ -152,11 +162,18 @@ soak:  ## fuzzing for ten minutes a target, AddressSanitizer, and the source dis
 	$(PYTHON) scripts/package.py --build-sdist $(WHEELS)
 
 .PHONY: bench
-bench: $(WHEELS)/built  ## against torch, ONNX Runtime, OpenVINO and CTranslate2; writes benches/RESULTS.md
+bench: .venv-bench/installed $(LOAD)  ## against torch, ONNX Runtime, OpenVINO and CTranslate2; writes benches/RESULTS.md
+	.venv-bench/bin/python -m pytest benches -p no:cacheprovider -s
+
+.PHONY: bench-server
+bench-server: .venv-bench/installed $(LOAD)  ## its part about the server alone
+	.venv-bench/bin/python -m pytest benches/test_server.py -p no:cacheprovider -s
+
+.venv-bench/installed: benches/requirements.txt $(WHEELS)/built
 	test -d .venv-bench || $(PYTHON) -m venv .venv-bench
 	.venv-bench/bin/pip install --quiet -r benches/requirements.txt
 	.venv-bench/bin/pip install --quiet --force-reinstall --no-deps $(WHEELS)/*.whl
-	.venv-bench/bin/python -m pytest benches -p no:cacheprovider -s
+	touch $@
 
 .PHONY: release-wheel
 release-wheel: $(VENV)/created  ## the manylinux_2_28 wheel that is published

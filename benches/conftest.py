@@ -1,22 +1,36 @@
-"""The report is written at the end of a whole run without failures."""
+"""The reports are written at the end of a whole run, or a whole file's, without failures."""
 
 from __future__ import annotations
 
 import pytest
 from report import Report
 
-REPORT = Report()
+ENGINES = Report("make bench")
+SERVER = Report("make bench-server", part="server")
+
+
+def pytest_addoption(parser: pytest.Parser) -> None:
+    """How a change of the benchmarks themselves is tried."""
+    parser.addoption("--trial", action="store_true", help="the server's with counts that say nothing, and none kept")
 
 
 @pytest.fixture(scope="session")
 def report() -> Report:
     """The figures of this run."""
-    return REPORT
+    return ENGINES
+
+
+@pytest.fixture(scope="session")
+def server_report() -> Report:
+    """Those of the server."""
+    return SERVER
 
 
 def pytest_sessionfinish(session: pytest.Session, exitstatus: int) -> None:
     """Keep the figures of a whole run; show those of a part."""
-    if exitstatus == 0 and not session.config.option.keyword:
-        REPORT.keep()
-    else:
-        print(f"\n{REPORT.section()}")
+    options = session.config.option
+    for report in (ENGINES, SERVER):
+        if exitstatus == 0 and not options.keyword and not options.trial:
+            report.keep()
+        else:
+            print(f"\n{report.section()}")

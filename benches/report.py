@@ -14,8 +14,10 @@ FILE = Path(__file__).parent / "RESULTS.md"
 class Report:
     """The figures of one run."""
 
-    def __init__(self) -> None:
-        """Start with nothing measured."""
+    def __init__(self, command: str, part: str = "") -> None:
+        """Start with nothing measured, by a command, in a section of its own for a part."""
+        self._command = command
+        self._part = f", {part}" if part else ""
         self._tables: dict[str, dict[str, dict[str, float]]] = {}
         self._facts: dict[str, str] = {}
 
@@ -31,7 +33,7 @@ class Report:
 
     def section(self) -> str:
         """The figures as Markdown, without the heading."""
-        lines = [f"{datetime.date.today()}, `make bench`.", ""]
+        lines = [f"{datetime.date.today()}, `{self._command}`.", ""]
         if self._tables:
             lines += ["BERT-base, token classification: median in ms, and in brackets how many times candlewick's.", ""]
         for title, rows in self._tables.items():
@@ -54,10 +56,12 @@ class Report:
         return "\n".join(lines)
 
     def keep(self) -> None:
-        """Print the section and put it in the place of this processor's last one."""
+        """Print the section and put it in the place of this processor's last one, unless nothing was measured."""
+        if not self._tables and not self._facts:
+            return
         text = FILE.read_text(encoding="utf-8")
         head, *sections = re.split(r"^## ", text, flags=re.MULTILINE)
-        title = processor()
+        title = processor() + self._part
         sections = [section for section in sections if not section.startswith(f"{title}\n")]
         sections.append(f"{title}\n\n{self.section()}")
         parts = [head, *(f"## {section}" for section in sections)]

@@ -683,6 +683,36 @@ async fn row_71_scores_that_are_no_numbers_are_an_error() {
 }
 
 #[tokio::test]
+async fn a_worker_that_panics_fails_one_request() {
+    let files = Files::bert("ForTokenClassification");
+    let folder = files.write();
+    let vocabulary: serde_json::Map<_, _> =
+        files.vocabulary.iter().enumerate().map(|(id, token)| (token.clone(), json!(id))).collect();
+    let tokenizer = json!({
+        "version": "1.0", "added_tokens": [],
+        "pre_tokenizer": { "type": "Whitespace" },
+        "model": { "type": "WordPiece", "vocab": vocabulary, "unk_token": "[UNK]",
+                   "continuing_subword_prefix": "##", "max_input_chars_per_word": 100 },
+        // It takes nine letters from the end of a word of one.
+        "decoder": { "type": "Strip", "content": "a", "start": 0, "stop": 9 },
+    });
+    std::fs::write(folder.path().join("tokenizer.json"), tokenizer.to_string()).unwrap();
+    let client = Client::empty(Config::default(), &["t"]);
+    let found = folder.path().to_owned();
+    let resolver: candlewick::server::http::Resolver =
+        Box::new(move |_, _| Ok(candlewick::server::http::Found { folder: found.clone(), sha: None }));
+    client.app.load(&wanted(&["t"]), &resolver).unwrap();
+    let of = async |text: &str| {
+        client.post("/", body(&json!(text), &json!({ "aggregation_strategy": "first", "ignore_labels": [] }))).await
+    };
+    for _ in 0..3 {
+        let message = of("a").await.error(500, "Backend");
+        assert!(!message.contains("panic") && !message.contains("index"), "{message}");
+        of("b").await.ok();
+    }
+}
+
+#[tokio::test]
 async fn row_72_request_ids() {
     let of = async |headers: &[(&str, &str)]| {
         BOTH.with("/", headers, r#"{"inputs":"a"}"#).await.header("x-request-id").to_owned()

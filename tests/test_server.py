@@ -14,11 +14,10 @@ import time
 import urllib.error
 import urllib.request
 from collections.abc import Iterator
-from contextlib import contextmanager
 from pathlib import Path
-from typing import Any
 
 import pytest
+from serving import command, post, refused
 
 import candlewick
 from candlewick._cli_serve import FLAGS, _values
@@ -26,21 +25,6 @@ from candlewick.errors import BackendError, ParameterError
 
 MODELS = Path(__file__).parent / "golden" / "models"
 TEXT = "My name is Sarah Jessica Parker but you can call me Jessica"
-
-
-def post(url: str, body: Any, **headers: str) -> Any:
-    """The answer to a request."""
-    request = urllib.request.Request(url, json.dumps(body).encode(), headers)
-    with urllib.request.urlopen(request, timeout=60) as response:
-        return json.load(response)
-
-
-def refused(url: str, body: Any, **headers: str) -> tuple[int, dict[str, Any]]:
-    """Status and body of a request that fails."""
-    with pytest.raises(urllib.error.HTTPError) as raised:
-        post(url, body, **headers)
-    with raised.value as error:
-        return error.code, json.load(error)
 
 
 @pytest.fixture(scope="module")
@@ -117,25 +101,6 @@ def test_a_server_ends_with_its_block_and_leaves_no_port() -> None:
         assert signal.getsignal(signal.SIGTERM) is before
     with pytest.raises(urllib.error.URLError):
         post(url, {"inputs": "a"})
-
-
-@contextmanager
-def command(*arguments: str, **environment: str) -> Iterator[tuple[subprocess.Popen[str], str]]:
-    """`candlewick serve` on a free port: its process and its URL."""
-    process = subprocess.Popen(
-        [sys.executable, "-m", "candlewick", "serve", "--port", "0", *arguments],
-        stderr=subprocess.PIPE,
-        text=True,
-        env={**os.environ, "HF_HUB_OFFLINE": "1", **environment},
-    )
-    assert process.stderr is not None
-    try:
-        found = re.fullmatch(r"candlewick: listening on (http\S+)\n", process.stderr.readline())
-        assert found is not None
-        yield process, found[1]
-    finally:
-        process.kill()
-        process.communicate()
 
 
 def test_the_command_answers_and_drains_on_sigterm() -> None:

@@ -68,7 +68,7 @@ impl<M: Model> Item<M> {
         match &mut *lock(&self.audience) {
             Some(Audience { waiters, parts }) => {
                 if let Some(encoded) = self.encoded.get() {
-                    waiter.tell(Step::Read(encoded.cut));
+                    waiter.tell_read(encoded.cut);
                 }
                 for part in parts.iter().filter(|_| waiter.parts) {
                     waiter.tell(Step::Part(Arc::clone(part)));
@@ -181,7 +181,7 @@ impl<M: Model> Job for Item<M> {
                 // Set only here: a job is read once.
                 let _ = self.encoded.set(encoded);
                 for waiter in lock(&self.audience).iter().flat_map(|audience| &audience.waiters) {
-                    waiter.tell(Step::Read(cut));
+                    waiter.tell_read(cut);
                 }
                 lengths
             }

@@ -98,8 +98,8 @@ pub enum Failure {
 /// What happens to an item, in this order.
 #[derive(Debug)]
 pub enum Step<A> {
-    /// It was read, and found to be something that can be answered; perhaps it was cut at the limit. Who joins others
-    /// may be told twice.
+    /// It was read, and found to be something that can be answered; perhaps it was cut at the limit. Told to those who
+    /// [asked for it](super::Terms::steps); who joins others may be told twice.
     Read(Option<Cut>),
     /// More of its answer is final; only for requests that want [parts](super::Terms::parts).
     Part(Arc<A>),
@@ -113,6 +113,8 @@ pub(super) struct Waiter<A> {
     /// Its position in the request.
     pub(super) index: usize,
     pub(super) deadline: Instant,
+    /// Whether it wants to know that the item was read.
+    pub(super) steps: bool,
     /// Whether it is told parts of the answer.
     pub(super) parts: bool,
     pub(super) sender: UnboundedSender<(usize, Step<A>)>,
@@ -122,6 +124,12 @@ impl<A> Waiter<A> {
     /// A receiver that has gone is no error.
     pub(super) fn tell(&self, step: Step<A>) {
         let _ = self.sender.send((self.index, step));
+    }
+
+    pub(super) fn tell_read(&self, cut: Option<Cut>) {
+        if self.steps {
+            self.tell(Step::Read(cut));
+        }
     }
 }
 

@@ -14,7 +14,7 @@ mod worker;
 use std::collections::VecDeque;
 use std::num::NonZeroUsize;
 use std::sync::atomic::{AtomicUsize, Ordering};
-use std::sync::{Arc, Condvar, Mutex, Weak};
+use std::sync::{Arc, Mutex, Weak};
 use std::thread::JoinHandle;
 use std::time::{Duration, Instant};
 
@@ -69,7 +69,6 @@ pub struct Engine {
 struct Shared {
     settings: Settings,
     state: Mutex<State>,
-    work: Condvar,
     /// Requests that are not answered.
     requests: AtomicUsize,
     observer: Observer,
@@ -93,6 +92,9 @@ pub struct Terms {
     pub cache: bool,
     /// Whether it wants to know of a long text's answer what is final before all of its windows are computed.
     pub parts: bool,
+    /// Whether it is to be told of every step, and not only of the end, which wakes somebody once more than a single
+    /// item needs.
+    pub steps: bool,
 }
 
 /// Why a request was not taken.
@@ -128,8 +130,8 @@ impl Engine {
     /// [`Error::Backend`] when the operating system gives no threads.
     pub fn new(settings: Settings, observer: Observer) -> Result<Self> {
         let workers = settings.lanes.get() + settings.readers;
-        let (state, work, requests) = (Mutex::new(State::new()), Condvar::new(), AtomicUsize::new(0));
-        let shared = Arc::new(Shared { settings, state, work, requests, observer });
+        let (state, requests) = (Mutex::new(State::new()), AtomicUsize::new(0));
+        let shared = Arc::new(Shared { settings, state, requests, observer });
         let mut engine = Self { shared: Arc::clone(&shared), threads: Vec::new() };
         for number in 0..workers {
             let worker = Worker(Arc::clone(&shared));
@@ -156,7 +158,6 @@ impl Engine {
 impl Drop for Engine {
     fn drop(&mut self) {
         let left = lock(&self.shared.state).close();
-        self.shared.work.notify_all();
         for job in left {
             job.fail(Failure::Closed);
         }
@@ -195,17 +196,19 @@ impl<M: Model> Host<M> {
         let work = self.estimate(&missed);
         let permit = if missed.is_empty() { None } else { Some(self.admit(&work, terms.deadline)?) };
         let jobs = missed.into_iter().zip(work).filter_map(|((index, ask), estimate)| {
-            let Terms { deadline, parts, .. } = terms;
-            let waiter = Waiter { index, deadline, parts, sender: UnboundedSender::clone(&sender) };
+            let Terms { deadline, parts, steps, .. } = terms;
+            let waiter = Waiter { index, deadline, parts, steps, sender: UnboundedSender::clone(&sender) };
             Some((self.job(ask, waiter, terms.cache)?, estimate))
         });
         let jobs: Vec<(Arc<dyn Job>, Estimate)> = jobs.collect();
         if !jobs.is_empty() {
             let mut state = lock(&self.shared.state);
             state.add(self.number, jobs)?;
-            let wake = state.idle();
+            let sleepers = state.sleepers(usize::MAX);
             drop(state);
-            (0..wake).for_each(|_| self.shared.work.notify_one());
+            for worker in sleepers {
+                worker.unpark();
+            }
         }
         Ok(Ticket { ready, receiver, hits, _permit: permit })
     }
@@ -281,15 +284,21 @@ impl<A> Ticket<A> {
     /// The answers to all of its `count` items, in their order.
     ///
     /// # Errors
-    /// The failure of the first item that has none, as soon as all before it have been read.
+    /// The failure of the first item that has none, as soon as all before it have been read: of several items, that is
+    /// only known with all [steps](Terms::steps).
     pub async fn all(mut self, count: usize) -> Result<Vec<Arc<Done<A>>>, Failure> {
-        let mut found: Vec<Option<Arc<Done<A>>>> = vec![None; count];
+        let (mut found, mut missing): (Vec<Option<Arc<Done<A>>>>, _) = (vec![None; count], count);
         let (mut read, mut failed) = (vec![false; count], None);
-        while let Some((index, step)) = self.next().await {
+        while missing > 0
+            && let Some((index, step)) = self.next().await
+        {
             read[index] = true;
             match step {
                 Step::Read(_) | Step::Part(_) => (),
-                Step::Done(Ok(done)) => found[index] = Some(done),
+                Step::Done(Ok(done)) => {
+                    found[index] = Some(done);
+                    missing -= 1;
+                }
                 Step::Done(Err(failure)) => {
                     if failed.as_ref().is_none_or(|(first, _)| index < *first) {
                         failed = Some((index, failure));

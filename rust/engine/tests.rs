@@ -117,7 +117,7 @@ impl Model for Fake {
 
 impl Bench {
     fn terms() -> Terms {
-        Terms { deadline: Instant::now() + Duration::from_mins(1), cache: true, parts: false }
+        Terms { deadline: Instant::now() + Duration::from_mins(1), cache: true, parts: false, steps: true }
     }
 
     fn ask<'a>(&self, texts: impl IntoIterator<Item = &'a str>) -> Ticket<String> {
@@ -366,6 +366,8 @@ fn steps_come_in_order() {
     assert!(matches!(ticket.wait(), Some((0, Step::Read(None)))));
     assert!(matches!(ticket.wait(), Some((0, Step::Done(Ok(_))))));
     assert!(ticket.wait().is_none());
+    let mut ticket = bench.host.submit(["b".to_owned()], Terms { steps: false, ..Bench::terms() }).unwrap();
+    assert!(matches!(ticket.wait(), Some((0, Step::Done(Ok(_))))));
 }
 
 /// A machine that computes one window after the other, asked for a text of several of them.

@@ -1,7 +1,8 @@
 //! The threads that read and compute, and what they share.
 
 use std::panic::{AssertUnwindSafe, catch_unwind};
-use std::sync::{Arc, PoisonError};
+use std::sync::{Arc, MutexGuard};
+use std::thread::Thread;
 use std::time::{Duration, Instant};
 
 use super::cost::Cost;
@@ -49,8 +50,8 @@ pub(super) struct State {
     pub(super) models: Vec<(Arc<dyn Compute>, Cost)>,
     /// Model and units of batches that are being computed.
     running: Vec<(usize, usize)>,
-    /// Workers that wait for work.
-    idle: usize,
+    /// Workers that wait for work, the last one for the shortest time: its caches are still warm.
+    idle: Vec<Thread>,
     closed: bool,
 }
 
@@ -64,7 +65,7 @@ struct Batch {
 
 impl State {
     pub(super) fn new() -> Self {
-        Self { queue: Queue::new(), models: Vec::new(), running: Vec::new(), idle: 0, closed: false }
+        Self { queue: Queue::new(), models: Vec::new(), running: Vec::new(), idle: Vec::new(), closed: false }
     }
 
     pub(super) fn add_model(&mut self, model: Arc<dyn Compute>, cost: Cost) -> usize {
@@ -86,9 +87,10 @@ impl State {
         Ok(())
     }
 
-    /// Workers that it would make sense to wake.
-    pub(super) fn idle(&self) -> usize {
-        self.idle.min(self.queue.len())
+    /// Workers to be woken for what waits, at most so many: unparked by who asks, better without the engine's lock.
+    pub(super) fn sleepers(&mut self, most: usize) -> Vec<Thread> {
+        let awake = self.idle.len() - self.idle.len().min(self.queue.len()).min(most);
+        self.idle.split_off(awake)
     }
 
     pub(super) fn waiting(&self) -> usize {
@@ -97,6 +99,9 @@ impl State {
 
     pub(super) fn close(&mut self) -> Vec<Arc<dyn Job>> {
         self.closed = true;
+        for worker in self.idle.drain(..) {
+            worker.unpark();
+        }
         self.queue.drain()
     }
 
@@ -176,8 +181,7 @@ impl Worker {
         let mut state = lock(&shared.state);
         while !state.closed {
             if let Some(batch) = state.batch(shared) {
-                self.wake_next(&state);
-                drop(state);
+                wake_next(state);
                 let (time, again) = compute(&batch, shared);
                 state = lock(&shared.state);
                 state.finished(&batch, time);
@@ -190,24 +194,30 @@ impl Worker {
             }
             let waiting = state.queue.len();
             if let Some(text) = state.queue.next_text(|job| job.wanted()) {
-                self.wake_next(&state);
-                drop(state);
+                wake_next(state);
                 let windows = read(&text);
                 state = lock(&shared.state);
                 state.was_read(&text, &windows);
             } else if state.queue.len() == waiting {
-                state.idle += 1;
-                state = shared.work.wait(state).unwrap_or_else(PoisonError::into_inner);
-                state.idle -= 1;
+                let this = std::thread::current();
+                let id = this.id();
+                state.idle.push(this);
+                drop(state);
+                std::thread::park();
+                state = lock(&shared.state);
+                // Whoever woke it has taken it out, unless nobody did: a thread may wake up by itself.
+                state.idle.retain(|worker| worker.id() != id);
             } // else texts were dropped that nobody wanted, and a batch may have waited for them
         }
     }
+}
 
-    /// There may be more to do than this worker now does.
-    fn wake_next(&self, state: &State) {
-        if state.idle() > 0 {
-            self.0.work.notify_one();
-        }
+/// There may be more to do than this worker now does.
+fn wake_next(mut state: MutexGuard<'_, State>) {
+    let sleepers = state.sleepers(1);
+    drop(state);
+    for worker in sleepers {
+        worker.unpark();
     }
 }
 

@@ -36,6 +36,7 @@ pub enum PoolError {
 #[derive(Debug)]
 pub struct Pool {
     default: NonZeroUsize,
+    rests: bool,
     crews: ArcSwap<Vec<Arc<Crew>>>,
 }
 
@@ -44,6 +45,7 @@ struct Crew {
     pid: u32,
     threads: NonZeroUsize,
     team: Team,
+    rests: bool,
     /// Computations that run.
     running: AtomicUsize,
     turn: Mutex<()>,
@@ -60,7 +62,15 @@ impl Pool {
     /// process.
     pub fn new(threads: Option<NonZeroUsize>) -> Self {
         let default = threads.or_else(|| std::thread::available_parallelism().ok()).unwrap_or(NonZeroUsize::MIN);
-        Self { default, crews: ArcSwap::default() }
+        Self { default, rests: false, crews: ArcSwap::default() }
+    }
+
+    /// The same for a process whose other threads have to run between two computations: helpers sleep at once when one
+    /// ends, and do not spin for the next on a processor that an answer waits for.
+    #[must_use]
+    pub fn resting(mut self) -> Self {
+        self.rests = true;
+        self
     }
 
     /// The budget of a call that names none.
@@ -94,7 +104,7 @@ impl Pool {
         }
         let team = Team::new(threads.get() - 1).map_err(|error| PoolError::Threads(error.to_string()))?;
         let (running, turn, free) = (AtomicUsize::new(0), Mutex::new(()), Condvar::new());
-        let made = Arc::new(Crew { pid, threads, team, running, turn, free });
+        let made = Arc::new(Crew { pid, threads, team, rests: self.rests, running, turn, free });
         let mut crew = Arc::clone(&made);
         let previous = self.crews.rcu(|crews| {
             let mut crews: Vec<_> = crews.iter().filter(|crew| crew.pid == pid).cloned().collect();
@@ -150,7 +160,9 @@ impl Drop for Entered {
     fn drop(&mut self) {
         CREW.set(self.before.take());
         let _turn = self.crew.turn.lock().unwrap_or_else(PoisonError::into_inner);
-        self.crew.running.fetch_sub(1, Ordering::Relaxed);
+        if self.crew.running.fetch_sub(1, Ordering::Relaxed) == 1 && self.crew.rests {
+            self.crew.team.rest();
+        }
         self.crew.free.notify_one();
     }
 }

@@ -13,9 +13,13 @@ use super::sync::{
     Arc, AtomicBool, AtomicI32, AtomicU64, AtomicUsize, JoinHandle, Mutex, Ordering, Patience, PoisonError, thread,
 };
 
-/// The state's bit that says that the job may be entered; below it the helpers inside are counted, above it the jobs.
+/// The state's bit that says that the job may be entered; above it the jobs are counted.
 const OPEN: u64 = 1 << 31;
-const INSIDE: u64 = OPEN - 1;
+/// The bit that says that no other job will come soon; below it the helpers inside are counted.
+const REST: u64 = 1 << 30;
+const INSIDE: u64 = REST - 1;
+/// Everything but the number of the job.
+const FLAGS: u64 = OPEN | REST | INSIDE;
 
 /// The helpers of a caller.
 #[derive(Debug)]
@@ -108,13 +112,19 @@ impl Team {
         }
     }
 
+    /// Sends helpers to sleep that wait for the next job: whoever wants to run on their processors need not wait for
+    /// them to lose patience.
+    pub(super) fn rest(&self) {
+        self.shared.state.fetch_or(REST, Ordering::Relaxed);
+    }
+
     /// Lets helpers in; what is given back closes the job when it is dropped, also while a panic unwinds.
     fn open<'a>(&'a self, job: &'a Job<'a>) -> Opened<'a> {
         // SAFETY: only the lifetime changes. `Opened` waits for every helper before `job` can go.
         let erased = unsafe { std::mem::transmute::<&'a Job<'a>, &'static Job<'static>>(job) };
         // SAFETY: the team is taken by us, the state closed, and nobody inside.
         unsafe { *self.shared.job.get() = erased };
-        let jobs = self.shared.state.load(Ordering::Relaxed) & !(OPEN | INSIDE);
+        let jobs = self.shared.state.load(Ordering::Relaxed) & !FLAGS;
         self.shared.state.store(jobs.wrapping_add(OPEN << 1) | OPEN, Ordering::SeqCst);
         let mut elsewhere = None;
         let sleepers = self.shared.asleep.iter().zip(&*self.shared.ids).zip(&self.helpers);
@@ -161,7 +171,7 @@ impl Shared {
             if self.state.compare_exchange(state, state + 1, Ordering::SeqCst, Ordering::Relaxed).is_err() {
                 continue;
             }
-            last = state & !(OPEN | INSIDE);
+            last = state & !FLAGS;
             // SAFETY: we are inside of an open job, so its caller waits for us.
             let job = unsafe { &**self.job.get() };
             if let Err(panic) = catch_unwind(AssertUnwindSafe(|| job.work_off())) {
@@ -177,17 +187,17 @@ impl Shared {
         let mut patience = Patience::new();
         loop {
             let state = self.state.load(Ordering::SeqCst);
-            if state & OPEN != 0 && state & !(OPEN | INSIDE) != last {
+            if state & OPEN != 0 && state & !FLAGS != last {
                 return Some(state);
             }
             if self.ended.load(Ordering::Relaxed) {
                 return None;
             }
-            if patience.is_over() {
+            if state & REST != 0 || patience.is_over() {
                 // Whoever opens a job after this sees that we sleep; whoever did before is seen by us.
                 self.asleep[index].store(true, Ordering::SeqCst);
                 let state = self.state.load(Ordering::SeqCst);
-                let wanted = state & OPEN != 0 && state & !(OPEN | INSIDE) != last;
+                let wanted = state & OPEN != 0 && state & !FLAGS != last;
                 if !wanted && !self.ended.load(Ordering::SeqCst) {
                     thread::park();
                 }

@@ -182,7 +182,7 @@ impl<T: Awaitable> Running<T> {
     fn submit(self: Arc<Self>, inputs: Vec<Input>, options: T::Options, done: Py<PyAny>) -> Result<Pending> {
         let (count, options) = (inputs.len(), Arc::new(options));
         let asks = inputs.into_iter().map(|input| Ask { input, options: Arc::clone(&options) });
-        let terms = Terms { deadline: Instant::now() + FOREVER, cache: false, parts: false };
+        let terms = Terms { deadline: Instant::now() + FOREVER, cache: false, parts: false, steps: count > 1 };
         let ticket = self.host.submit(asks, terms).map_err(|refusal| match refusal {
             Refusal::Closed => closed(),
             Refusal::Full(_) => Error::Backend("the queue is full".to_owned()),

@@ -63,7 +63,8 @@ impl Parameters for TextClassification {
         given.ignore("padding"); // no effect on scores: nothing is padded here
         let function_to_apply = given.name::<Function>("function_to_apply").unwrap_or_default();
         let truncation = given.truncation("truncation").unwrap_or(Truncation::LongestFirst);
-        let max_length = given.whole("max_length", 1..=settings.max_tokens as u64);
+        let least = settings.special_tokens.max(1) as u64;
+        let max_length = given.whole("max_length", least..=settings.max_tokens as u64);
         TextClassificationOptions {
             top_k: top_k.unwrap_or(default),
             function_to_apply,

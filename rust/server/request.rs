@@ -93,7 +93,8 @@ impl<O> Request<O> {
             Some(Value::Object(values)) => given.values = values,
             Some(other) => given.refuse("parameters", "an object", &kind(&other)),
         }
-        let stream = body.remove("stream").or_else(|| given.values.remove("stream"));
+        let (stream, inner) = (body.remove("stream"), given.values.remove("stream"));
+        let stream = stream.filter(|stream| !stream.is_null()).or(inner);
         let stream = switch(&mut given, "stream", stream.as_ref()).unwrap_or(false);
         let service = body.remove("options").unwrap_or_default();
         let use_cache = switch(&mut given, "use_cache", service.get("use_cache"));
@@ -401,7 +402,7 @@ mod tests {
         assert_eq!(truncation(r#""truncation":true"#), Truncation::LongestFirst);
         assert_eq!(truncation(r#""truncation":"only_first""#), Truncation::OnlyFirst);
         assert_eq!(truncation(r#""truncation":false"#), Truncation::DoNotTruncate);
-        assert_refused(text_with(r#""max_length":33"#), "from 1 to 32");
+        assert_refused(text_with(r#""max_length":33"#), "from 2 to 32");
         let warned = text_with(r#""bogus":1,"padding":true"#).unwrap();
         assert_eq!(warned.warnings.len(), 1);
         assert!(warned.warnings[0].starts_with("parameters; \"bogus\""));
@@ -414,6 +415,8 @@ mod tests {
     fn row_63_stream_is_a_boolean() {
         assert!(token(r#"{"inputs":"a","stream":true}"#).unwrap().stream);
         assert!(token_with(r#""stream":true"#).unwrap().stream);
+        let both = |outer: &str| token(&format!(r#"{{"inputs":"a","stream":{outer},"parameters":{{"stream":true}}}}"#));
+        assert!(both("null").unwrap().stream && !both("false").unwrap().stream);
         assert_refused(token(r#"{"inputs":"a","stream":"yes"}"#), "stream: expected true or false");
     }
 

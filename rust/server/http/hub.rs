@@ -84,7 +84,8 @@ async fn respond<T: Servable>(
     facts.characters = request.inputs.iter().map(characters).sum();
     let options = Arc::new(request.options);
     let asks = request.inputs.into_iter().map(|input| Ask { input, options: Arc::clone(&options), form: Form::Hub });
-    let terms = Terms { deadline, cache, parts: request.stream && request.single };
+    let parts = request.stream && request.single;
+    let terms = Terms { deadline, cache, parts, steps: request.stream || inputs > 1 };
     let ticket = service.host.submit(asks, terms).map_err(Problem::refusal)?;
     if request.stream {
         return sse::respond(ticket, inputs, deadline, facts, &request.warnings).await;

@@ -5,6 +5,7 @@
 
 mod body;
 mod config;
+mod connection;
 mod hosted;
 mod hub;
 mod layers;
@@ -70,7 +71,7 @@ impl App {
         }
         let metrics = Arc::new(Metrics::new().map_err(|error| Error::Backend(error.to_string()))?);
         let threads = config.load.threads.map_or_else(threads_from_environment, |threads| Ok(Some(threads)))?;
-        let pool = Arc::new(Pool::new(threads));
+        let pool = Arc::new(Pool::new(threads).resting());
         let settings = engine::Settings {
             lanes: pool.threads(),
             readers: config.tokenization_workers,

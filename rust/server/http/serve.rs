@@ -1,5 +1,6 @@
 //! The service on a socket: bound at once, drained at the end.
 
+use std::convert::Infallible;
 use std::io;
 use std::net::{SocketAddr, TcpListener as StdTcp};
 use std::path::PathBuf;
@@ -7,23 +8,18 @@ use std::pin::pin;
 use std::sync::Arc;
 use std::time::Duration;
 
-use axum::body::Body;
-use hyper::body::Incoming;
-use hyper::server::conn::http1;
-use hyper_util::rt::{TokioIo, TokioTimer};
-use hyper_util::server::graceful::GracefulShutdown;
-use hyper_util::service::TowerToHyperService;
+use socket2::SockRef;
 use tokio::io::{AsyncRead, AsyncWrite};
 use tokio::net::{TcpListener, TcpStream, UnixListener, UnixStream};
 use tokio::signal::unix::{SignalKind, signal};
-use tokio::sync::watch;
-use tower::ServiceExt;
+use tokio::sync::{mpsc, watch};
 
-use super::{App, Config, Resolver, Wanted};
+use super::{App, Config, Resolver, Wanted, connection};
 use crate::error::{Error, Result};
 
-/// How long a client may take to send a request's head, and a connection to be idle.
-const HEAD: Duration = Duration::from_secs(75);
+/// Connections that may wait to be accepted. The standard library's 128 are too few for a burst: of those above it,
+/// clients try again after a second.
+const BACKLOG: i32 = 4_096;
 /// How long no connection is accepted after one could not be: there are no file descriptors left, and some will be.
 const BREATH: Duration = Duration::from_millis(50);
 /// Threads that read and write sockets; texts are read and computed on the engine's.
@@ -73,11 +69,13 @@ impl Server {
             Listen::Tcp(host, port) => {
                 let socket = StdTcp::bind((host.as_str(), *port)).map_err(failed)?;
                 socket.set_nonblocking(true).map_err(failed)?;
+                SockRef::from(&socket).listen(BACKLOG).map_err(failed)?;
                 Socket::Tcp(socket)
             }
             Listen::Unix(path) => {
                 let socket = std::os::unix::net::UnixListener::bind(path).map_err(failed)?;
                 socket.set_nonblocking(true).map_err(failed)?;
+                SockRef::from(&socket).listen(BACKLOG).map_err(failed)?;
                 Socket::Unix(socket, path.clone())
             }
         };
@@ -202,12 +200,11 @@ impl Accept for Unix {
 
 /// Answers connections until the first stop, then finishes those that are being answered, until the second.
 async fn accept(listener: impl Accept, app: &Arc<App>, mut stop: watch::Receiver<u8>) {
-    let service = super::app(app).map_request(|request: hyper::Request<Incoming>| request.map(Body::new));
-    let service = TowerToHyperService::new(service);
-    let graceful = GracefulShutdown::new();
-    let mut builder = http1::Builder::new();
-    builder.timer(TokioTimer::new()).header_read_timeout(HEAD);
+    let app = super::app(app);
+    // Every connection holds a sender: there is nothing to be received but the end of the last one.
+    let (open, mut ended) = mpsc::channel::<Infallible>(1);
     {
+        let connections = stop.clone();
         let mut stopped = pin!(stop.wait_for(|times| *times > 0));
         loop {
             let stream = tokio::select! {
@@ -216,10 +213,11 @@ async fn accept(listener: impl Accept, app: &Arc<App>, mut stop: watch::Receiver
             };
             match stream {
                 Ok(stream) => {
-                    let connection = builder.serve_connection(TokioIo::new(stream), service.clone());
-                    let watched = graceful.watch(connection);
-                    // A connection that breaks is the client's affair.
-                    tokio::spawn(async move { drop(watched.await) });
+                    let (answered, open) = (connection::serve(stream, app.clone(), connections.clone()), open.clone());
+                    tokio::spawn(async move {
+                        answered.await;
+                        drop(open);
+                    });
                 }
                 Err(error) => {
                     tracing::warn!(kind = %error.kind(), "a connection could not be accepted");
@@ -228,9 +226,9 @@ async fn accept(listener: impl Accept, app: &Arc<App>, mut stop: watch::Receiver
             }
         }
     }
-    drop(listener);
+    drop((listener, open));
     tokio::select! {
-        () = graceful.shutdown() => (),
+        _ = ended.recv() => (),
         _ = stop.wait_for(|times| *times > 1) => (),
     }
 }

@@ -224,7 +224,7 @@ async fn compute(
     let deadline = facts.started + app.config.request_timeout;
     let options = Arc::new(options);
     let asks = inputs.into_iter().map(|input| Ask { input, options: Arc::clone(&options), form });
-    let terms = Terms { deadline, cache: facts.cache, parts: false };
+    let terms = Terms { deadline, cache: facts.cache, parts: false, steps: count > 1 };
     let ticket = service.host.submit(asks, terms).map_err(Problem::refusal)?;
     let gathered = reply::gather(ticket, count, deadline, DIALECT).await?;
     let facts = facts.of(&gathered);
