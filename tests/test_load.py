@@ -109,12 +109,13 @@ def test_twenty_thousand_requests_leave_nothing_behind(load: Load) -> None:
     with command("--log-level", "off", *limits) as (process, url):
         post(f"{url}/models/demo-sentiment", {"inputs": "a"}, **WAITS)
         sizes = []
-        for _ in range(6):
+        for _ in range(7):
             found = load(url, asked, clients=32, requests=4_000)
             assert counts(found) == {"text 200": 3_600, "bad 400": 400}
             sizes.append(resident(process.pid))
-    # The first round is the warm-up; the other five are twenty thousand requests.
-    assert max(sizes[1:]) <= 1.05 * sizes[0], sizes
+    # Two rounds warm up; the other five are twenty thousand requests. A megabyte is what the allocator's arenas vary
+    # by: a hundred bytes that each request leaves behind are more than both.
+    assert max(sizes[2:]) <= 1.05 * sizes[1] + (1 << 20), sizes
 
 
 def test_a_server_that_is_told_to_stop_under_load_answers_what_it_has_accepted(load: Load) -> None:
