@@ -178,6 +178,18 @@ def test_a_zip_file_that_lies(change: Callable[[Path], object], part: str, tmp_p
         convert(tmp_path, tmp_path / "out")
 
 
+def test_a_zip_file_with_wide_fields(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """As those beyond 4 GiB have them."""
+    small(ZIP_FILE, tmp_path / "pytorch_model.bin")
+    expected = read(tmp_path)
+    monkeypatch.setattr(zipfile, "ZIP64_LIMIT", 4)
+    file = small(ZIP_FILE, tmp_path / "pytorch_model.bin")
+    assert b"PK\6\6" in file.read_bytes() and b"\xff" * 8 in file.read_bytes()
+    assert read(tmp_path) == expected is not None
+    file.write_bytes(file.read_bytes().replace(struct.pack("<Q", 16), struct.pack("<Q", 1 << 62)))
+    assert read(tmp_path) is None
+
+
 def test_big_endian_machines_are_named(tmp_path: Path) -> None:
     torch_writer.write_zip(tmp_path / "pytorch_model.bin", ROOT, {"0": DATA, "1": DATA[:8]}, byteorder=b"big")
     with pytest.raises(UnsupportedModelError, match="big endian"):

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 import shutil
 import tracemalloc
 import zlib
@@ -157,6 +158,9 @@ def test_shards_and_their_index(tmp_path: Path) -> None:
         (folder / "pytorch_model.bin.index.json").write_bytes(content)
         with pytest.raises(ModelFormatError, match="weight_map"):
             candlewick.pipeline(model=folder)
+    os.truncate(folder / "pytorch_model.bin.index.json", 1 << 40)
+    with pytest.raises(ModelFormatError, match=r"index\.json: expected at most \d+ bytes, got 1099511627776"):
+        candlewick.pipeline(model=folder)
 
 
 def test_objects_of_unknown_classes_are_stand_ins(tmp_path: Path) -> None:

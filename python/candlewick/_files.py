@@ -25,6 +25,8 @@ PICKLE = "pytorch_model.bin"
 PICKLE_INDEX = "pytorch_model.bin.index.json"
 #: The first that is there is the one that is read, as in transformers.
 WEIGHTS = (SAFETENSORS, SAFETENSORS_INDEX, PICKLE, PICKLE_INDEX)
+#: Bytes of an index: some hundred thousand tensors.
+_MOST_INDEX = 32 << 20
 
 
 def weights(there: Callable[[str], bool]) -> str | None:
@@ -34,6 +36,8 @@ def weights(there: Callable[[str], bool]) -> str | None:
 
 def shards(index: Path) -> dict[str, str]:
     """The file of each tensor, from an index of several files."""
+    if index.stat().st_size > _MOST_INDEX:
+        raise ModelFormatError(f"{index}: expected at most {_MOST_INDEX} bytes, got {index.stat().st_size}")
     try:
         names = json.loads(index.read_text(encoding="utf-8"))["weight_map"]
         files = set(names.values())

@@ -105,7 +105,9 @@ class _Unpickler(pickle.Unpickler):
             return self._functions[full]
         if full in _STAND_INS or full.startswith(_PACKAGES):
             return self._stand_in(full)
-        raise UnsupportedModelError(f"pickle with {shown(full)}, which is neither a tensor nor a class of flair's")
+        raise UnsupportedModelError(
+            f"pickle that names {shown(full)}; expected tensors, containers, and classes of flair, torch.nn and gensim"
+        )
 
     def _stand_in(self, full: str) -> type[StandIn]:
         if full not in self._classes:
