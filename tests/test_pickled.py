@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import re
 import shutil
 import tracemalloc
 import zlib
@@ -26,6 +27,7 @@ from candlewick.errors import ModelFormatError, ModelNotFoundError, ParameterErr
 GOLDEN = Path(__file__).parent / "golden"
 PICKLED = sorted(folder.name for folder in (GOLDEN / "pickled").iterdir() if folder.is_dir())
 VIEWS = sorted((GOLDEN / "pickled").glob("views*.bin"))
+OLD = sorted((GOLDEN / "pickled").glob("torch-*.bin"))
 WEIGHTS = "model.safetensors"
 
 
@@ -55,7 +57,7 @@ def folder_of(file: Path, to: Path) -> Path:
 
 
 def test_there_are_goldens() -> None:
-    assert len(PICKLED) == 3 and len(VIEWS) == 4
+    assert (len(PICKLED), len(VIEWS), len(OLD)) == (3, 4, 2)
 
 
 @pytest.mark.filterwarnings("ignore::candlewick.TruncationWarning")
@@ -75,10 +77,11 @@ def test_a_pickled_model_is_the_same_model(name: str, tmp_path: Path) -> None:
         assert ours.values.tolist() == theirs.values.tolist()
 
 
-@pytest.mark.parametrize("file", VIEWS, ids=lambda file: file.stem)
+@pytest.mark.parametrize("file", [*VIEWS, *OLD], ids=lambda file: file.stem)
 def test_views_of_every_kind_and_numbers_of_every_type(file: Path, tmp_path: Path) -> None:
     convert(folder_of(file, tmp_path / "in"), tmp_path / "out")
-    expected = json.loads((GOLDEN / "pickled" / "views.json").read_text(encoding="utf-8"))
+    description = file.with_suffix(".json") if file in OLD else GOLDEN / "pickled" / "views.json"
+    expected = json.loads(description.read_text(encoding="utf-8"))
     got = raw(tmp_path / "out")
     assert {name: (dtype, shape, data.hex()) for name, (dtype, shape, data) in got.items()} == {
         name: (entry["dtype"], entry["shape"], entry["data"]) for name, entry in expected.items()
@@ -147,12 +150,14 @@ def test_shards_and_their_index(tmp_path: Path) -> None:
     index(folder, lambda names: names.update(extra=last))
     with pytest.raises(ModelFormatError, match=f"{last}: tensor extra: expected here by pytorch_model.bin.index.json"):
         candlewick.pipeline(model=folder)
-    index(folder, lambda names: names.update(extra="../elsewhere.bin"))
-    with pytest.raises(ModelFormatError, match="weight_map: expected file names without folders"):
-        candlewick.pipeline(model=folder)
-    index(folder, lambda names: names.update(extra="absent.bin"))
-    with pytest.raises(ModelNotFoundError, match=r"absent\.bin: no such file"):
-        candlewick.pipeline(model=folder)
+    for wrong in ("../elsewhere.bin", "/etc/passwd", "", "."):
+        index(folder, lambda names, wrong=wrong: names.update(extra=wrong))
+        with pytest.raises(ModelFormatError, match="weight_map: expected file names without folders"):
+            candlewick.pipeline(model=folder)
+    for absent in ("absent.bin", "..", "a\0b"):
+        index(folder, lambda names, absent=absent: names.update(extra=absent))
+        with pytest.raises(ModelNotFoundError, match=f"{re.escape(ascii(absent)[1:-1])}: no such file"):
+            candlewick.pipeline(model=folder)
     maps = [b'{"weight_map": {"a": ["b"]}}', b'{"weight_map": {"a": 1, "b": "c"}}', b'{"weight_map": 1}']
     for content in (b"[" * 100_000, b"{}", b"\xff", *maps):
         (folder / "pytorch_model.bin.index.json").write_bytes(content)
@@ -178,7 +183,7 @@ def test_objects_of_unknown_classes_are_stand_ins(tmp_path: Path) -> None:
             vectors=vectors + p.tuple_(p.number(1), p.numbers(2), p.NONE, b"\x89", b"C\x02ab") + b"b",
             counts=counts,
             words=b"\x8f(" + p.text("a") + p.text("b") + b"\x90",
-            old=p.call(p.name("_codecs", "encode"), p.text("é"), p.text("latin1")),
+            old=b"}" + p.call(p.name("_codecs", "encode"), p.text("é"), p.text("latin1")) + p.number(1) + b"s",
         ),
         4,
     )
@@ -190,7 +195,7 @@ def test_objects_of_unknown_classes_are_stand_ins(tmp_path: Path) -> None:
     assert tagger["tag_dictionary"].state == {"idx2item": [b"a"]}
     assert tagger["rnn"].name == "torch.nn.modules.rnn.LSTM" and tagger["rnn"].args == ()
     assert tagger["vectors"].args[0].name == "numpy.ndarray" and tagger["vectors"].state[4] == b"ab"
-    assert (tagger["counts"], tagger["words"], tagger["old"]) == ({"x": 1}, {"a", "b"}, b"\xe9")
+    assert (tagger["counts"], tagger["words"], tagger["old"]) == ({"x": 1}, {"a", "b"}, {b"\xe9": 1})
 
 
 @pytest.mark.parametrize("stride", [(4096, 1), (1, 4096)], ids=["as-it-lies", "transposed"])

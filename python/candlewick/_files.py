@@ -43,7 +43,7 @@ def shards(index: Path) -> dict[str, str]:
         files = set(names.values())
     except (ValueError, KeyError, AttributeError, TypeError, RecursionError):
         raise ModelFormatError(f"{index}: weight_map: expected an object of tensor name to file name") from None
-    if not all(isinstance(file, str) and Path(file).name == file for file in files):
+    if not all(isinstance(file, str) and file and Path(file).name == file for file in files):
         got = sorted(map(str, files))
         raise ModelFormatError(f"{index}: weight_map: expected file names without folders, got {got}")
     return dict(names)

@@ -30,12 +30,12 @@ NAMES = {
 
 def write() -> None:
     """Write every file; storages' keys in the older container are addresses, and differ from run to run."""
-    shutil.rmtree(OUT, ignore_errors=True)
     half = state_dict("bert-ner-file-says-lower")
     half["cls.predictions.decoder.weight"] = half["bert.embeddings.word_embeddings.weight"]
     save(half, "bert-ner-file-says-lower/pytorch_model.bin")
     save(state_dict("bert-ner-generic"), "bert-ner-generic/pytorch_model.bin", stream=True)
     sharded = OUT / "bert-ner-file-says-upper"
+    shutil.rmtree(sharded, ignore_errors=True)
     model = transformers.AutoModelForTokenClassification.from_pretrained(MODELS / sharded.name)
     model.save_pretrained(sharded, safe_serialization=False, max_shard_size="40KB")
     (sharded / "config.json").unlink()

@@ -107,11 +107,12 @@ class _Scanner:
         self.skip(size)
         return int.from_bytes(self.data[at : self.at], "little")
 
-    def line(self) -> None:
-        """A module's or a class's name; what it says is for the unpickler."""
-        found = bytes(self.data[self.at : min(self.at + _LINE, self.end)]).find(b"\n")
-        self.check(found >= 0, "a name")
-        self.skip(found + 1)
+    def line(self) -> bytes:
+        """A module's or a class's name."""
+        name, end, _ = bytes(self.data[self.at : min(self.at + _LINE, self.end)]).partition(b"\n")
+        self.check(bool(end), "a name")
+        self.skip(len(name) + 1)
+        return name
 
     def counted(self, size: int, kind: str) -> None:
         length = self.number(size)
@@ -211,9 +212,9 @@ class _Scanner:
         self.charge(_ITEM * len(kinds))
 
     def global_by_lines(self) -> None:
-        self.line()
-        self.line()
-        self.stack.append("global")
+        # What it names is for the unpickler to judge; only this one makes something that may be a key.
+        name = (self.line(), self.line())
+        self.stack.append("encode" if name == (b"_codecs", b"encode") else "global")
 
     def global_by_stack(self) -> None:
         self.check((self.pop(), self.pop()) == ("str", "str"), "a module and a name")
@@ -221,9 +222,10 @@ class _Scanner:
 
     def call(self) -> None:
         self.check(self.pop() == "tuple", "a tuple of arguments")
+        called = self.pop()
         # A module's class, in the old container, is a persistent id.
-        self.check(self.pop() in ("global", "persistent"), "a global to call")
-        self.stack.append("object")
+        self.check(called in ("global", "encode", "persistent"), "a global to call")
+        self.stack.append("bytes" if called == "encode" else "object")
 
     def build(self) -> None:
         self.pop()
