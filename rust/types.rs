@@ -535,6 +535,17 @@ named! {
     }
 }
 
+named! {
+    /// How a server answers a list for text classification that names no `top_k`.
+    "list_output" ListOutput {
+        /// With a list for each input.
+        #[default]
+        Nested = "nested",
+        /// As the hosted API: with one list, of the best label of each input.
+        Hosted = "hosted",
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;

@@ -21,6 +21,7 @@ class Hub:
         """Start on a free port."""
         self.models: dict[str, dict[str, Any]] = {}
         self.requests: list[tuple[str, str, str | None]] = []
+        self._held: dict[str, threading.Event] = {}
         hub = self
 
         class Handler(BaseHTTPRequestHandler):
@@ -49,6 +50,10 @@ class Hub:
         """Serve a folder as a model, perhaps to one token only."""
         files = {file.name: file.read_bytes() for file in sorted(folder.iterdir())}
         self.models[name] = {"files": files, "token": token, "gated": gated}
+
+    def hold(self, file: str) -> threading.Event:
+        """Send half of a file, and the rest once the event is set."""
+        return self._held.setdefault(file, threading.Event())
 
     def downloads(self) -> list[str]:
         """Names of the files whose content was asked for."""
@@ -82,7 +87,7 @@ class Hub:
         start = 0
         if wanted := request.headers.get("range"):
             start = int(wanted.removeprefix("bytes=").partition("-")[0])
-        self._send(request, 206 if start else 200, content[start:], headers)
+        self._send(request, 206 if start else 200, content[start:], headers, self._held.get(file))
 
     def _name(self, path: str) -> str:
         path = path.removeprefix("/api/models/").removeprefix("/")
@@ -114,7 +119,7 @@ class Hub:
             "downloads": 0,
             "likes": 0,
             "tags": [],
-            "siblings": [{"rfilename": file} for file in model["files"]],
+            "siblings": [{"rfilename": file, "size": len(data)} for file, data in model["files"].items()],
         }
         return self._send(request, 200, json.dumps(information).encode(), {"Content-Type": "application/json"})
 
@@ -122,10 +127,23 @@ class Hub:
         body = json.dumps({"error": message}).encode()
         self._send(request, status, body, {"X-Error-Code": code, "X-Error-Message": message})
 
-    def _send(self, request: BaseHTTPRequestHandler, status: int, body: bytes, headers: dict[str, Any]) -> None:
+    def _send(
+        self,
+        request: BaseHTTPRequestHandler,
+        status: int,
+        body: bytes,
+        headers: dict[str, Any],
+        held: threading.Event | None = None,
+    ) -> None:
         request.send_response(status)
         for key, value in {**headers, "Content-Length": len(body)}.items():
             request.send_header(key, str(value))
         request.end_headers()
-        if request.command == "GET":
-            request.wfile.write(body)
+        if request.command != "GET":
+            return
+        if held is not None:
+            half = len(body) // 2
+            request.wfile.write(body[:half])
+            held.wait()
+            body = body[half:]
+        request.wfile.write(body)

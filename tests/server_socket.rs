@@ -3,94 +3,17 @@
 
 mod common;
 
-use std::io::{ErrorKind, Read, Write};
-use std::net::{SocketAddr, TcpStream};
+use std::io::{Read, Write};
+use std::net::TcpStream;
 use std::os::unix::net::UnixStream;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex};
-use std::thread::JoinHandle;
 use std::time::{Duration, Instant};
 
-use candlewick::Result;
-use candlewick::server::http::{Config, Found, Listen, Resolver, Server, Stopper};
+use candlewick::server::http::{Config, Found, Listen, Resolver, Server};
 use common::service::{folder, resolver, wanted};
+use common::socket::{local, parse, plain, read, request, start, start_with};
 use serde_json::{Value, json};
-
-struct Running {
-    address: Option<SocketAddr>,
-    stopper: Stopper,
-    thread: JoinHandle<Result<()>>,
-}
-
-fn start(config: Config, listen: &Listen, resolver: Resolver) -> Running {
-    start_with("x", config, listen, resolver)
-}
-
-fn start_with(model: &str, config: Config, listen: &Listen, resolver: Resolver) -> Running {
-    let server = Server::bind(listen, config, wanted(&[model])).unwrap();
-    let (address, stopper) = (server.address(), server.stopper());
-    let thread = std::thread::spawn(move || server.run(resolver, false));
-    Running { address, stopper, thread }
-}
-
-fn local() -> Listen {
-    Listen::Tcp("127.0.0.1".to_owned(), 0)
-}
-
-fn plain() -> Running {
-    start(Config::default(), &local(), resolver())
-}
-
-impl Running {
-    fn connect(&self) -> TcpStream {
-        let stream = TcpStream::connect(self.address.unwrap()).unwrap();
-        stream.set_read_timeout(Some(Duration::from_secs(20))).unwrap();
-        stream
-    }
-
-    /// Sends bytes on a connection of their own; what comes back until it is closed.
-    fn exchange(&self, bytes: &[u8]) -> String {
-        let mut stream = self.connect();
-        // The server may answer and close before it has read all.
-        let _ = stream.write_all(bytes);
-        read(&mut stream)
-    }
-
-    fn ask(&self, body: &Value) -> (u16, Value) {
-        parse(&self.exchange(&request(&body.to_string())))
-    }
-
-    /// A line of the metrics.
-    fn metric(&self, name: &str) -> f64 {
-        let text = self.exchange(b"GET /metrics HTTP/1.1\r\nhost: h\r\nconnection: close\r\n\r\n");
-        let line = text.lines().find_map(|line| line.strip_prefix(name)?.strip_prefix(' '));
-        line.unwrap_or_else(|| panic!("no {name}")).parse().unwrap()
-    }
-
-    fn end(self) -> Result<()> {
-        self.stopper.stop();
-        self.thread.join().unwrap()
-    }
-}
-
-fn read(stream: &mut impl Read) -> String {
-    let mut answer = Vec::new();
-    match stream.read_to_end(&mut answer) {
-        Err(error) if error.kind() != ErrorKind::ConnectionReset => panic!("{error}"),
-        _ => String::from_utf8_lossy(&answer).into_owned(),
-    }
-}
-
-fn request(body: &str) -> Vec<u8> {
-    let head =
-        "POST / HTTP/1.1\r\nhost: h\r\nconnection: close\r\nx-wait-for-model: 1\r\ncontent-type: application/json";
-    format!("{head}\r\ncontent-length: {}\r\n\r\n{body}", body.len()).into_bytes()
-}
-
-fn parse(answer: &str) -> (u16, Value) {
-    let (head, body) = answer.split_once("\r\n\r\n").unwrap_or_else(|| panic!("no answer: {answer:?}"));
-    (head[9..12].parse().unwrap(), serde_json::from_str(body).unwrap())
-}
 
 #[test]
 fn it_answers_and_keeps_connections() {
@@ -150,6 +73,40 @@ fn row_46_bodies_above_the_limit_are_refused_before_they_are_read() {
     let start = Instant::now();
     while stream.write_all(chunk.as_bytes()).is_ok() && start.elapsed() < Duration::from_secs(10) {}
     assert!(start.elapsed() < Duration::from_secs(10));
+    server.end().unwrap();
+}
+
+#[test]
+fn who_reads_only_after_sending_everything_is_told_why_it_was_refused() {
+    let config = Config { api_keys: vec!["key".to_owned()], payload_limit: 1_000, ..Config::default() };
+    let server = start(config, &local(), resolver());
+    let body = vec![b' '; 32 << 20];
+    // By its length, by its key, by its path, by its media type.
+    for (path, head, status) in [
+        ("/", "authorization: Bearer key\r\n", 413),
+        ("/", "", 401),
+        ("/nowhere", "", 404),
+        ("/", "authorization: Bearer key\r\ncontent-type: image/png\r\n", 415),
+    ] {
+        let mut stream = server.connect();
+        let length = body.len();
+        let head =
+            format!("POST {path} HTTP/1.1\r\nhost: h\r\nconnection: close\r\n{head}content-length: {length}\r\n\r\n");
+        stream.write_all(head.as_bytes()).unwrap();
+        stream.write_all(&body).unwrap();
+        let mut answer = String::new();
+        stream.read_to_string(&mut answer).unwrap();
+        assert_eq!(parse(&answer).0, status);
+    }
+    server.end().unwrap();
+}
+
+#[test]
+fn who_waits_for_leave_to_send_a_body_is_refused_without_it() {
+    let server = start(Config { payload_limit: 1_000, ..Config::default() }, &local(), resolver());
+    server.ask(&json!({ "inputs": "a" }));
+    let head = "POST / HTTP/1.1\r\nhost: h\r\nexpect: 100-continue\r\ncontent-length: 99999999\r\n\r\n";
+    assert!(server.exchange(head.as_bytes()).starts_with("HTTP/1.1 413"));
     server.end().unwrap();
 }
 

@@ -86,6 +86,34 @@ def test_only_what_is_needed_is_downloaded_once(hub: Any, tmp_path: Path) -> Non
     assert ask(tmp_path / "home", "some/ner", url=NOTHING) == found
 
 
+REPORT = """
+import json, sys
+from candlewick import hub
+told = []
+hub.resolve(sys.argv[1], task=None, revision=None, token=None, cache_dir=None, local_files_only=False,
+            report=lambda *bytes: told.append(bytes))
+print(json.dumps(told))
+"""
+
+
+def test_bytes_are_reported_while_they_come(hub: Any, tmp_path: Path) -> None:
+    def told() -> Any:
+        environment = {"HF_HOME": str(tmp_path), "HF_ENDPOINT": hub.url, "HF_HUB_DISABLE_TELEMETRY": "1"}
+        command = [sys.executable, "-c", REPORT, "some/ner"]
+        done = subprocess.run(
+            command, env={**os.environ, **environment}, capture_output=True, text=True, timeout=100, check=True
+        )
+        return json.loads(done.stdout)
+
+    names = ("config.json", "model.safetensors", "tokenizer.json", "tokenizer_config.json")
+    total = sum((MODELS / "bert-ner" / name).stat().st_size for name in names)
+    (first, *more) = told()
+    assert first == [total, 0] and more[-1] == [total, total]
+    assert more == sorted(more)
+    # What is in the cache is neither downloaded nor reported as if it were.
+    assert told() == [[0, 0]]
+
+
 def test_shards_vocabularies_and_bare_names(hub: Any, tmp_path: Path) -> None:
     assert "error" not in ask(tmp_path, "some/sharded", url=hub.url)
     assert sum(name.endswith(".safetensors") for name in hub.downloads()) > 1

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import os
 import re
+import shutil
 import signal
 import socket
 import subprocess
@@ -16,6 +17,7 @@ import urllib.request
 from collections.abc import Iterator
 from pathlib import Path
 
+import hub_server
 import pytest
 from serving import command, post, refused
 
@@ -126,6 +128,41 @@ def test_ctrl_c_ends_it_without_a_traceback() -> None:
         assert (process.returncode, errors) == (0, "")
 
 
+def test_the_estimate_while_a_model_is_downloaded_is_of_the_bytes_that_come(tmp_path: Path) -> None:
+    folder = shutil.copytree(MODELS / "bert-ner", tmp_path / "source")
+    (folder / "model.safetensors").write_bytes(bytes(60_000_000))
+    hub = hub_server.Hub()
+    hub.add("some/ner", folder)
+    held = hub.hold("model.safetensors")
+    environment = {"HF_ENDPOINT": hub.url, "HF_HOME": str(tmp_path / "home"), "HF_HUB_OFFLINE": "0"}
+    try:
+        with command("some/ner", "--loading-hold", "0", "--log-level", "off", **environment) as (_, url):
+            # At the rate that is assumed, 60 MB take three seconds. Half of them came at once, and then nothing.
+            estimate = 0.0
+            while estimate < 4.0:
+                status, body = refused(url, {"inputs": "a"})
+                assert (status, body["error_type"]) == (503, "Loading")
+                estimate = body["estimated_time"]
+                time.sleep(0.05)
+    finally:
+        held.set()
+        hub.close()
+
+
+def test_metrics_have_a_port_of_their_own_if_wanted() -> None:
+    with command("--prometheus-port", "0", "--api-key", "key", "--log-level", "off") as (process, url):
+        assert process.stderr is not None
+        found = re.fullmatch(r"candlewick: metrics on (http\S+)\n", process.stderr.readline())
+        assert found is not None
+        for metrics in (found[1], f"{url}/metrics"):
+            with urllib.request.urlopen(metrics, timeout=60) as response:
+                assert b"te_queue_size" in response.read()
+        status, body = refused(found[1].replace("metrics", "models/demo-ner"), {"inputs": "a"})
+        assert (status, body["error_type"]) == (404, "NotFound")
+        process.send_signal(signal.SIGTERM)
+        assert process.wait(20) == 0
+
+
 def test_logs_hold_nothing_that_a_user_wrote() -> None:
     secret = "Jessica-the-secret"
     with command("--json-output", "--api-key", "key-of-mine", LOG_LEVEL="debug") as (process, url):
@@ -166,6 +203,8 @@ def test_what_the_command_refuses(tmp_path: Path) -> None:
     status, line = run("--port", "0", str(damaged))
     assert status == 1 and line.startswith("candlewick: ") and "config.json" in line
     assert run("--bogus")[0] == 2
+    assert run("--prometheus-port", "70000")[0] == 2
+    assert "otlp_endpoint" in run("--port", "0", "--otlp-endpoint", "https://collector:4318")[1]
     assert run("--dtype", "float99")[0] == 2
     assert run("--target-latency", "soon") == (
         2,
@@ -193,6 +232,30 @@ def test_flags_and_variables(monkeypatch: pytest.MonkeyPatch) -> None:
     assert _values([])["host"] is None
     assert _values(["--max-batch-tokens", "7"])["max-batch-tokens"] == 7
     assert len({flag.name for flag in FLAGS}) == len(FLAGS)
+
+
+def test_every_flag_of_text_embeddings_inference_is_there(monkeypatch: pytest.MonkeyPatch) -> None:
+    names = {name for flag in FLAGS for name in (flag.name, *flag.aliases)}
+    assert names >= {
+        *("model-id", "revision", "tokenization-workers", "dtype", "served-model-name", "max-concurrent-requests"),
+        *("max-batch-tokens", "max-batch-requests", "max-client-batch-size", "auto-truncate", "hf-token", "hostname"),
+        *("port", "p", "huggingface-hub-cache", "payload-limit", "api-key", "json-output", "disable-spans"),
+        *("otlp-endpoint", "otlp-service-name", "prometheus-port", "cors-allow-origin"),
+    }
+    monkeypatch.setenv("OTLP_ENDPOINT", "http://collector:4318")
+    monkeypatch.setenv("PROMETHEUS_PORT", "9000")
+    values = _values(["--disable-spans"])
+    assert (values["otlp-endpoint"], values["prometheus-port"]) == ("http://collector:4318", 9000)
+    assert values["disable-spans"] is True
+
+
+def test_a_flag_without_effect_says_so() -> None:
+    done = subprocess.run(
+        [sys.executable, "-m", "candlewick", "serve", "--disable-spans", "--port", "70000"],
+        capture_output=True,
+        text=True,
+    )
+    assert done.stderr.startswith("candlewick: --disable-spans has no effect")
 
 
 def test_a_unix_socket(tmp_path: Path) -> None:

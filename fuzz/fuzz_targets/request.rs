@@ -4,6 +4,7 @@
 
 use candlewick::pipeline::{TextClassification, TokenClassification};
 use candlewick::server::{Parameters, Request, Settings};
+use candlewick::types::ListOutput;
 use candlewick::{AggregationStrategy, TextClassificationOptions, TokenClassificationOptions, TopK};
 use libfuzzer_sys::fuzz_target;
 
@@ -13,6 +14,7 @@ const SETTINGS: Settings = Settings {
     default_top_k: TopK::All,
     strict_parameters: false,
     default_aggregation_strategy: AggregationStrategy::Simple,
+    list_output: ListOutput::Hosted,
 };
 
 fn read<T: Parameters<Options = O>, O: PartialEq + std::fmt::Debug>(body: &[u8], strict: bool) -> Option<Request<O>> {

@@ -76,6 +76,7 @@ def _one_of(*names: str) -> Callable[[str], str]:
 
 
 _TASKS = _one_of("auto", "token-classification", "text-classification")
+_LISTS = _one_of("nested", "hosted")
 _STRATEGIES = _one_of("none", "simple", "first", "average", "max")
 
 FLAGS = (
@@ -107,16 +108,21 @@ FLAGS = (
     Flag("wait-timeout", _number, "the same for requests with x-wait-for-model (300)", "wait_timeout"),
     Flag("default-top-k", _whole, "labels of an answer where a request does not say; by default all", "default_top_k"),
     Flag("default-aggregation-strategy", _STRATEGIES, "simple", "default_aggregation_strategy"),
+    Flag("list-output", _LISTS, "nested, or hosted: one list of each input's best label", "list_output"),
     Flag("strict-parameters", _truth, "whether unknown parameters are errors in any case", "strict_parameters"),
     Flag("auto-truncate", _truth, "whether /predict cuts long texts (true)", "auto_truncate"),
     Flag("predict-dialect", _one_of("tei", "hf"), "tei, or hf to make /predict another name of /"),
     Flag("hf-token", str, "token of the Hub"),
     Flag("huggingface-hub-cache", str, "folder of the Hub's cache"),
+    Flag("prometheus-port", _whole, "a port for /metrics alone, which stays on the other one too", "prometheus_port"),
+    Flag("otlp-endpoint", str, "http://host:port of a collector that takes spans by OTLP over HTTP", "otlp_endpoint"),
+    Flag("otlp-service-name", str, "what this server is called in them (candlewick)", "otlp_service_name"),
     Flag("json-output", _truth, "whether logs are JSON"),
+    Flag("disable-spans", _truth, "no effect: logs have no spans"),
     Flag("log-level", str, "off, error, warn, info or debug (info)"),
 )
 #: Flags that stand for true when they are given without a value.
-_SWITCHES = ("strict-parameters", "auto-truncate", "json-output")
+_SWITCHES = ("strict-parameters", "auto-truncate", "json-output", "disable-spans")
 
 
 def main(arguments: list[str]) -> int:
@@ -186,11 +192,13 @@ def _variable(flag: Flag) -> tuple[str, str] | None:
 
 def _serve(values: dict[str, Any]) -> int:
     from candlewick import _native
-    from candlewick.serving import native, url_of
+    from candlewick.serving import metrics_url_of, native, url_of
 
     options = {flag.option: values[flag.name] for flag in FLAGS if flag.option and values[flag.name] is not None}
     if values["predict-dialect"] == "hf":
         options["predict_is_hub"] = True
+    if values["disable-spans"]:
+        print("candlewick: --disable-spans has no effect: logs have no spans", file=sys.stderr)
     _native.log_to_stderr(values["log-level"] or "info", bool(values["json-output"]))
     server = native(
         _wanted(values),
@@ -203,6 +211,8 @@ def _serve(values: dict[str, Any]) -> int:
     )
     where = values["unix-socket"] or url_of(server)
     print(f"candlewick: listening on {where}", file=sys.stderr, flush=True)
+    if metrics := metrics_url_of(server):
+        print(f"candlewick: metrics on {metrics}", file=sys.stderr, flush=True)
     server.run(True)
     return 0
 

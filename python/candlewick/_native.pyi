@@ -56,17 +56,25 @@ class Server:
     def __new__(
         cls,
         models: list[tuple[str, str | None, str | None, str | None]],
-        resolve: Callable[[str | None, str | None, str | None], tuple[str, str | None, int]],
+        resolve: Callable[[str | None, str | None, str | None, Callable[[int, int], object]], tuple[str, str | None]],
         host: str,
         port: int,
         path: str | None,
         **options: Any,
     ) -> Server:
-        """Bind; a model is its name, what `resolve` is asked for, revision and task."""
+        """Bind; a model is its name, what `resolve` is asked for, revision and task.
+
+        `resolve` gives a folder and its commit, and is handed a function that takes the bytes of a download: all of
+        them, and those that are here.
+        """
 
     @property
     def address(self) -> tuple[str, int] | None:
         """Host and port, or nothing for a Unix socket."""
+
+    @property
+    def metrics_address(self) -> tuple[str, int] | None:
+        """Host and port of metrics alone, if they have one."""
 
     @property
     def loading(self) -> bool:

@@ -5,13 +5,16 @@ from __future__ import annotations
 import os
 import re
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from candlewick import _files
 from candlewick.errors import ModelFormatError, ModelNotFoundError, ParameterError, UnsupportedModelError
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable
+    from collections.abc import Callable, Iterable
+
+    #: Told of a download: the bytes that it is about, and those that are here.
+    Report = Callable[[int, int], object]
 
 _DEMO = {"token-classification": "ner", "text-classification": "sentiment"}
 #: `name` or `organisation/name`, as the Hub allows them.
@@ -27,11 +30,12 @@ def resolve(
     token: str | bool | None,
     cache_dir: str | os.PathLike[str] | None,
     local_files_only: bool,
+    report: Report | None = None,
 ) -> str:
     """Give the folder of a model: the demo model's, the one that was named, or one of the Hub's cache.
 
     Only what is needed is downloaded: configuration, tokenizer, and one format of weights. Without a connection the
-    cache is used as it is.
+    cache is used as it is. While something is downloaded, `report` is told how far it is.
 
     Raises:
         ModelNotFoundError: There is no such folder and no such model, or it can't be reached and the cache lacks it.
@@ -56,7 +60,7 @@ def resolve(
             return folder
         if offline:
             raise ModelNotFoundError(f"{_named(name, revision)}: not complete in the cache {cache}, and offline")
-    return _download(name, revision, token, cache)
+    return _download(name, revision, token, cache, report)
 
 
 def cache_folder(cache_dir: str | os.PathLike[str] | None) -> Path:
@@ -94,13 +98,13 @@ def _complete(folder: Path) -> bool:
     return all((folder / shard).is_file() for shard in set(_files.shards(folder / weights).values()))
 
 
-def _download(name: str, revision: str | None, token: str | bool | None, cache: Path) -> str:
+def _download(name: str, revision: str | None, token: str | bool | None, cache: Path, report: Report | None) -> str:
     from huggingface_hub import HfApi, errors, hf_hub_download, snapshot_download
 
     what = _named(name, revision)
     try:
-        listing = HfApi().model_info(name, revision=revision, token=token).siblings or []
-        files = {file.rfilename for file in listing}
+        listing = HfApi().model_info(name, revision=revision, token=token, files_metadata=report is not None)
+        files = {file.rfilename: file.size or 0 for file in listing.siblings or []}
         weights = _files.weights(files.__contains__)
         if weights is None:
             raise _no_weights(what, files)
@@ -108,7 +112,15 @@ def _download(name: str, revision: str | None, token: str | bool | None, cache: 
         if weights.endswith(".json"):
             index = hf_hub_download(name, weights, revision=revision, token=token, cache_dir=cache)
             wanted += sorted(set(_files.shards(Path(index)).values()))
-        return str(snapshot_download(name, revision=revision, token=token, cache_dir=cache, allow_patterns=wanted))
+        bar = None
+        if report is not None:
+            there = cache / f"models--{name.replace('/', '--')}" / "snapshots" / str(listing.sha)
+            bar = _reporting(report, sum(files.get(file, 0) for file in wanted if not (there / file).is_file()))
+        return str(
+            snapshot_download(
+                name, revision=revision, token=token, cache_dir=cache, allow_patterns=wanted, tqdm_class=bar
+            )
+        )
     except errors.GatedRepoError:
         raise ModelNotFoundError(
             f"{what}: gated on the Hub; accept its conditions there and pass a token of that account"
@@ -129,6 +141,30 @@ def _download(name: str, revision: str | None, token: str | bool | None, cache: 
         raise ModelNotFoundError(
             f"{what}: not in the cache {cache}, and asking the Hub failed ({type(error).__name__}: {said})"
         ) from error
+
+
+def _reporting(report: Report, total: int) -> type[Any]:
+    """Make progress bars that also report; releases of the Hub's library before 1.0 have none that counts bytes."""
+    from huggingface_hub.utils import tqdm  # type: ignore[attr-defined]  # public all the same: it is documented
+
+    done = 0
+    report(total, done)
+
+    class Reporting(tqdm):
+        def __init__(self, *arguments: Any, **options: Any) -> None:
+            self._counted = 0 if options.get("unit") == "B" else None
+            super().__init__(*arguments, **options)  # type: ignore[no-untyped-call]
+
+        def update(self, n: float | None = 1) -> Any:
+            nonlocal done
+            if self._counted is not None:
+                self._counted += int(n or 0)
+                # Bytes that came and bytes that were written have a bar each.
+                done = max(done, self._counted)
+                report(max(total, done), done)
+            return super().update(n)
+
+    return Reporting
 
 
 def _no_weights(what: str, files: Iterable[str]) -> UnsupportedModelError:

@@ -121,12 +121,20 @@ def native(
 ) -> _native.Server:
     """A server that listens; `wanted` is name, model, revision and task of each model."""
 
-    def resolve(model: str | None, revision: str | None, task: str | None) -> tuple[str, str | None, int]:
+    def resolve(
+        model: str | None, revision: str | None, task: str | None, report: hub.Report
+    ) -> tuple[str, str | None]:
         folder = hub.resolve(
-            model, task=task, revision=revision, token=token, cache_dir=cache_dir, local_files_only=False
+            model,
+            task=task,
+            revision=revision,
+            token=token,
+            cache_dir=cache_dir,
+            local_files_only=False,
+            report=report,
         )
         name = Path(folder).name
-        return _checkpoint.readable(folder), name if _COMMIT.fullmatch(name) else None, 0
+        return _checkpoint.readable(folder), name if _COMMIT.fullmatch(name) else None
 
     wanted = wanted or [(name, None, None, task) for name, task in _DEMO.items()]
     if not isinstance(port, int) or not 0 <= port <= 65535:
@@ -143,8 +151,15 @@ def served_name(model: str | os.PathLike[str]) -> str:
 
 def url_of(server: _native.Server) -> str:
     """Where a server on TCP answers."""
-    address = server.address
-    if address is None:
+    if server.address is None:
         raise BackendError("the server listens on a Unix socket and has no URL")
-    host, port = address
+    return _url(*server.address)
+
+
+def metrics_url_of(server: _native.Server) -> str | None:
+    """Where its metrics are read, if they have a port of their own."""
+    return None if server.metrics_address is None else _url(*server.metrics_address) + "/metrics"
+
+
+def _url(host: str, port: int) -> str:
     return f"http://[{host}]:{port}" if ":" in host else f"http://{host}:{port}"

@@ -1,11 +1,12 @@
 //! The server behind `candlewick serve` and `candlewick.serve`.
 
+use std::net::SocketAddr;
 use std::num::NonZeroUsize;
 use std::path::PathBuf;
 use std::sync::{Arc, Mutex, PoisonError};
 
 use pyo3::prelude::*;
-use pyo3::types::{PyDict, PyString};
+use pyo3::types::{PyCFunction, PyDict, PyString, PyTuple};
 
 use super::arguments::Keywords;
 use super::errors::{parameter, to_exception};
@@ -23,15 +24,19 @@ const KEYWORDS: &[&str] = &[
     "default_aggregation_strategy",
     "default_top_k",
     "dtype",
+    "list_output",
     "loading_hold",
     "max_batch_requests",
     "max_batch_tokens",
     "max_client_batch_size",
     "max_concurrent_requests",
     "max_tokens",
+    "otlp_endpoint",
+    "otlp_service_name",
     "packed_cache",
     "payload_limit",
     "predict_is_hub",
+    "prometheus_port",
     "quality",
     "request_timeout",
     "strict_parameters",
@@ -51,6 +56,7 @@ pub(super) struct Server {
     app: Arc<App>,
     stopper: Stopper,
     address: Option<(String, u16)>,
+    metrics_address: Option<(String, u16)>,
 }
 
 #[pymethods]
@@ -70,8 +76,9 @@ impl Server {
         let listen = path.map_or(Listen::Tcp(host, port), Listen::Unix);
         let server = http::Server::bind(&listen, config, wanted).map_err(to_exception)?;
         let (app, stopper) = (server.app(), server.stopper());
-        let address = server.address().map(|address| (address.ip().to_string(), address.port()));
-        Ok(Self { waiting: Mutex::new(Some((server, resolver(resolve)))), app, stopper, address })
+        let parts = |address: SocketAddr| (address.ip().to_string(), address.port());
+        let (address, metrics_address) = (server.address().map(parts), server.metrics_address().map(parts));
+        Ok(Self { waiting: Mutex::new(Some((server, resolver(resolve)))), app, stopper, address, metrics_address })
     }
 
     /// Answers until it is stopped; with `signals`, SIGTERM and SIGINT do that.
@@ -89,6 +96,11 @@ impl Server {
     #[getter]
     fn address(&self) -> Option<(String, u16)> {
         self.address.clone()
+    }
+
+    #[getter]
+    fn metrics_address(&self) -> Option<(String, u16)> {
+        self.metrics_address.clone()
     }
 
     #[getter]
@@ -118,14 +130,21 @@ fn wanted((id, model, revision, task): Named) -> PyResult<Wanted> {
     Ok(Wanted { id, model, revision, task })
 }
 
-/// Asks Python where a model is. What it raises is told as text: the server has no exceptions.
+/// Asks Python where a model is, with a function to report the bytes of a download, all of them and those that are
+/// here. What it raises is told as text: the server has no exceptions.
 fn resolver(resolve: Py<PyAny>) -> Resolver {
     Box::new(move |wanted, progress| {
         Python::attach(|py| {
             let task = wanted.task.map(Task::name);
-            let asked = (wanted.model.as_deref(), wanted.revision.as_deref(), task);
-            let (folder, sha, bytes): (PathBuf, Option<String>, u64) = resolve.bind(py).call1(asked)?.extract()?;
-            progress.report(bytes, 0);
+            let progress = Arc::clone(progress);
+            let report = move |given: &Bound<'_, PyTuple>, _: Option<&Bound<'_, PyDict>>| {
+                let (total, done) = given.extract()?;
+                progress.downloaded(total, done);
+                PyResult::Ok(())
+            };
+            let report = PyCFunction::new_closure(py, None, None, report)?;
+            let asked = (wanted.model.as_deref(), wanted.revision.as_deref(), task, report);
+            let (folder, sha): (PathBuf, Option<String>) = resolve.bind(py).call1(asked)?.extract()?;
             Ok(Found { folder, sha })
         })
         .map_err(|error: PyErr| {
@@ -165,7 +184,11 @@ fn config(options: Option<&Bound<'_, PyDict>>) -> PyResult<Config> {
         },
         strict_parameters: given.flag("strict_parameters")?,
         auto_truncate: if given.get("auto_truncate")?.is_some() { given.flag("auto_truncate")? } else { true },
+        list_output: given.name("list_output")?,
         predict_is_hub: given.flag("predict_is_hub")?,
+        prometheus_port: given.whole("prometheus_port", "a whole number from 0 to 65535")?,
+        otlp_endpoint: given.string("otlp_endpoint")?,
+        otlp_service_name: given.string("otlp_service_name")?.unwrap_or(default.otlp_service_name),
         load: LoadOptions {
             threads: given.positive("threads")?,
             max_tokens: given.positive("max_tokens")?,

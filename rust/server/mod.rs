@@ -10,7 +10,7 @@ mod request;
 
 use crate::error::Result;
 use crate::pipeline::{Answer, Pipeline};
-use crate::types::{AggregationStrategy, TopK};
+use crate::types::{AggregationStrategy, ListOutput, TopK};
 
 pub use answer::Answers;
 pub use parameters::Parameters;
@@ -30,6 +30,8 @@ pub struct Settings {
     pub strict_parameters: bool,
     /// How tokens become entities where a request does not say.
     pub default_aggregation_strategy: AggregationStrategy,
+    /// How a list for text classification is answered that names no `top_k`.
+    pub list_output: ListOutput,
 }
 
 /// Answers a request body with a response body and the warnings that belong to it; `watch` as for
@@ -61,6 +63,7 @@ pub fn query<T: Parameters<Output: Answers>>(
         default_top_k: TopK::All,
         strict_parameters: false,
         default_aggregation_strategy: AggregationStrategy::Simple,
+        list_output: ListOutput::Nested,
     };
     let request = Request::<T::Options>::parse::<T>(body, &settings)?;
     let answers = pipeline.stream(request.inputs, &request.options)?.into_answers(watch)?;

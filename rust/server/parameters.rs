@@ -88,6 +88,11 @@ impl Given {
         self.values.contains_key(key)
     }
 
+    /// Whether a request says how many labels it wants.
+    pub(super) fn ranks(&self) -> bool {
+        self.has("top_k") || self.values.get("return_all_scores") == Some(&Value::Bool(true))
+    }
+
     /// Notes a value that is not allowed; of a long one, its beginning.
     pub(super) fn refuse(&mut self, key: &'static str, expected: &str, got: &dyn std::fmt::Display) {
         let mut got = got.to_string();

@@ -5,7 +5,7 @@ use serde_json::{Map, Value};
 use super::Settings;
 use super::parameters::{Given, Parameters};
 use crate::error::{Error, Result};
-use crate::types::Input;
+use crate::types::{Input, ListOutput, TopK};
 
 /// A request of either task.
 #[derive(Debug, Clone, PartialEq)]
@@ -14,6 +14,8 @@ pub struct Request<O> {
     pub inputs: Vec<Input>,
     /// Whether it was one input and not a list.
     pub single: bool,
+    /// Whether the answers are one list, and not a list for each input: see [`Settings::list_output`].
+    pub joined: bool,
     /// The task's options.
     pub options: O,
     /// Whether the answer is wanted as server-sent events.
@@ -99,7 +101,10 @@ impl<O> Request<O> {
         let service = body.remove("options").unwrap_or_default();
         let use_cache = switch(&mut given, "use_cache", service.get("use_cache"));
         let wait_for_model = switch(&mut given, "wait_for_model", service.get("wait_for_model"));
-        let options = T::read(&mut given, settings);
+        let list = matches!(body.get("inputs"), Some(Value::Array(_)));
+        let joined = settings.list_output == ListOutput::Hosted && T::PAIRS && list && !given.ranks();
+        let best = Settings { default_top_k: TopK::Count(1), ..*settings };
+        let options = T::read(&mut given, if joined { &best } else { settings });
         let words = !T::PAIRS && given.flag("is_split_into_words") == Some(true);
         let delimiter = if T::PAIRS { None } else { given.string("delimiter") };
         let warnings = unknown::<T>(&mut given, settings);
@@ -110,7 +115,7 @@ impl<O> Request<O> {
         };
         match read {
             Ok((inputs, single)) if given.problems.is_empty() => {
-                return Ok(Self { inputs, single, options, stream, use_cache, wait_for_model, warnings });
+                return Ok(Self { inputs, single, joined, options, stream, use_cache, wait_for_model, warnings });
             }
             Ok(_) => (),
             Err(problem) => given.problems.insert(0, problem),
@@ -233,7 +238,7 @@ mod tests {
     use super::*;
     use crate::pipeline::{TextClassification, TokenClassification};
     use crate::types::{
-        AggregationStrategy, Function, TextClassificationOptions, TokenClassificationOptions, TopK, Truncation,
+        AggregationStrategy, Function, TextClassificationOptions, TokenClassificationOptions, Truncation,
     };
 
     type Token = Request<TokenClassificationOptions>;
@@ -245,6 +250,7 @@ mod tests {
         default_top_k: TopK::All,
         strict_parameters: false,
         default_aggregation_strategy: AggregationStrategy::Simple,
+        list_output: ListOutput::Nested,
     };
 
     fn token(body: &str) -> Result<Token> {
@@ -345,6 +351,24 @@ mod tests {
         let top_k = |body: &str| Text::parse::<TextClassification>(body.as_bytes(), &settings).unwrap().options.top_k;
         assert_eq!(top_k(r#"{"inputs":"a"}"#), TopK::Count(5));
         assert_eq!(top_k(r#"{"inputs":"a","parameters":{"top_k":null}}"#), TopK::All);
+    }
+
+    #[test]
+    fn row_28_only_lists_that_name_no_top_k_are_joined() {
+        let settings = Settings { list_output: ListOutput::Hosted, ..SETTINGS };
+        let of = |body: &str| {
+            let request = Text::parse::<TextClassification>(body.as_bytes(), &settings).unwrap();
+            (request.joined, request.options.top_k)
+        };
+        let (best, all) = ((true, TopK::Count(1)), (false, TopK::All));
+        assert_eq!(of(r#"{"inputs":["a","b"]}"#), best);
+        assert_eq!(of(r#"{"inputs":[{"text":"a","text_pair":"b"}],"parameters":{"return_all_scores":false}}"#), best);
+        assert_eq!(of(r#"{"inputs":"a"}"#), all);
+        assert_eq!(of(r#"{"inputs":["a"],"parameters":{"top_k":null}}"#), all);
+        assert_eq!(of(r#"{"inputs":["a"],"parameters":{"return_all_scores":true}}"#), all);
+        assert_eq!(of(r#"{"inputs":["a"],"parameters":{"top_k":2}}"#), (false, TopK::Count(2)));
+        let token = Token::parse::<TokenClassification>(br#"{"inputs":["a"]}"#, &settings).unwrap();
+        assert!(!token.joined);
     }
 
     #[test]

@@ -58,7 +58,7 @@ class Ask:
 
 
 def expected(ask: Ask) -> Any:
-    """The answer in the shape of the wire without its outermost list for one text: a list for each input."""
+    """What a pipeline in this process answers, with the defaults of the wire: a list for each input."""
     pipe = pipeline(ask.model)
     inputs = ask.inputs if ask.listed else [ask.inputs]
     defaults = {"top_k": None} if ask.task == "text-classification" else {"aggregation_strategy": "simple"}
@@ -71,7 +71,7 @@ _PIPELINES: dict[str, Any] = {}
 
 
 def pipeline(model: str) -> Any:
-    """A model of the server in this process."""
+    """A model, loaded once."""
     if model not in _PIPELINES:
         _PIPELINES[model] = candlewick.pipeline(MODELS[model].task, MODELS[model].folder)
     return _PIPELINES[model]
@@ -136,14 +136,16 @@ class Refusal:
     inputs: Any = SARAH
     task: str = "token-classification"
     parameters: dict[str, Any] = field(default_factory=dict)
-    #: The server that it is sent to: `open`, or `guarded` by `KEY` and with small limits.
+    #: The server that it is sent to: `open`, or `guarded` by `KEY` which takes short lists only.
     server: str = "open"
     token: str | None = None
 
 
 KEY = "a-key-of-mine"
-#: Of the guarded server.
-PAYLOAD_LIMIT, BATCH_LIMIT = 1_000, 2
+#: Inputs in a request to the guarded server.
+BATCH_LIMIT = 2
+#: More than servers read, and than the system takes from a client that nobody reads from.
+LARGE = "a" * 12_000_000
 
 REFUSALS = [
     Refusal(
@@ -189,15 +191,8 @@ REFUSALS = [
         server="guarded",
         token=KEY,
     ),
-    Refusal(
-        "a large body",
-        413,
-        "",
-        f"The body has more than {PAYLOAD_LIMIT} bytes, the limit of this server.",
-        "a" * PAYLOAD_LIMIT,
-        server="guarded",
-        token=KEY,
-    ),
+    Refusal("a large body", 413, "", "The body has more than 10000000 bytes, the limit of this server.", LARGE),
+    Refusal("a large body without a key", 401, "", "An API key is needed.", LARGE, server="guarded"),
     Refusal(
         "another task",
         422,

@@ -6,7 +6,7 @@ import os
 from collections.abc import Iterator
 
 import pytest
-from clients.cases import BATCH_LIMIT, KEY, MODELS, PAYLOAD_LIMIT
+from clients.cases import BATCH_LIMIT, KEY, MODELS
 from clients.servers import SlowHub, serving, until_ready
 
 
@@ -33,17 +33,17 @@ def environment(hub: SlowHub, tmp_path_factory: pytest.TempPathFactory) -> dict[
 
 @pytest.fixture(scope="session")
 def servers(hub: SlowHub, environment: dict[str, str]) -> Iterator[dict[str, str]]:
-    """`open` has all models and one that never arrives; `guarded` has a key and small limits."""
+    """`open` has all models and one that never arrives; `guarded` has a key and takes short lists only."""
     hub.add("org/ner", MODELS["org/ner"].folder)  # for who asks the Hub before the server
     hub.add_slow("org/stalled", MODELS["org/ner"].folder)
     folders = [str(model.folder) for model in MODELS.values()]
     names = [f"--served-model-name={name}" for name in (*MODELS, "org/stalled")]
-    limits = [f"--payload-limit={PAYLOAD_LIMIT}", f"--max-client-batch-size={BATCH_LIMIT}"]
     sentiment = str(MODELS["sentiment"].folder)
     with (
         serving(environment, *folders, "org/stalled", *names, "--loading-hold", "0.1") as everything,
-        serving(environment, sentiment, f"--api-key={KEY}", *limits) as guarded,
+        serving(environment, sentiment, f"--api-key={KEY}", f"--max-client-batch-size={BATCH_LIMIT}") as guarded,
     ):
         for name in MODELS:
             until_ready(f"{everything}/models/{name}")
+        until_ready(guarded, KEY)
         yield {"open": everything, "guarded": guarded}

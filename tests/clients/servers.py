@@ -55,7 +55,8 @@ def serving(environment: dict[str, str], *arguments: str) -> AbstractContextMana
     return listening(command, environment)
 
 
-def until_ready(url: str) -> None:
-    """Waits for a model."""
-    request = urllib.request.Request(url, b'{"inputs": "a"}', {"x-wait-for-model": "true"})
+def until_ready(url: str, key: str = "") -> None:
+    """Wait for a model."""
+    headers = {"x-wait-for-model": "true", "authorization": f"Bearer {key}"}
+    request = urllib.request.Request(url, b'{"inputs": "a"}', headers)
     urllib.request.urlopen(request, timeout=300).close()

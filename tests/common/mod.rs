@@ -3,6 +3,8 @@
 
 #[cfg(feature = "server")]
 pub(crate) mod service;
+#[cfg(feature = "server")]
+pub(crate) mod socket;
 
 use std::collections::BTreeMap;
 use std::path::Path;

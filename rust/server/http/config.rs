@@ -7,7 +7,7 @@ use std::time::Duration;
 use crate::config::Task;
 use crate::pipeline::LoadOptions;
 use crate::server::Settings;
-use crate::types::{AggregationStrategy, TopK};
+use crate::types::{AggregationStrategy, ListOutput, TopK};
 
 /// Every flag of `candlewick serve` that is about the server and not about one model.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -44,10 +44,18 @@ pub struct Config {
     pub default_aggregation_strategy: AggregationStrategy,
     /// Whether an unknown parameter of text classification is an error and not only a warning.
     pub strict_parameters: bool,
+    /// How a list for text classification is answered that names no `top_k`.
+    pub list_output: ListOutput,
     /// Whether `/predict` cuts long texts unless a request says otherwise.
     pub auto_truncate: bool,
     /// Whether `/predict` is another name of `/` and not the route of text-embeddings-inference.
     pub predict_is_hub: bool,
+    /// A port for metrics alone, on the same host; they stay where they are, too.
+    pub prometheus_port: Option<u16>,
+    /// Where spans are sent: `http://host:port` of a collector that speaks OTLP over HTTP.
+    pub otlp_endpoint: Option<String>,
+    /// What this server is called in traces.
+    pub otlp_service_name: String,
     /// How models are loaded; its threads are those of all models together.
     pub load: LoadOptions,
 }
@@ -71,8 +79,12 @@ impl Default for Config {
             default_top_k: TopK::All,
             default_aggregation_strategy: AggregationStrategy::Simple,
             strict_parameters: false,
+            list_output: ListOutput::Nested,
             auto_truncate: true,
             predict_is_hub: false,
+            prometheus_port: None,
+            otlp_endpoint: None,
+            otlp_service_name: "candlewick".to_owned(),
             load: LoadOptions::default(),
         }
     }
@@ -87,6 +99,7 @@ impl Config {
             default_top_k: self.default_top_k,
             default_aggregation_strategy: self.default_aggregation_strategy,
             strict_parameters: self.strict_parameters,
+            list_output: self.list_output,
         }
     }
 }

@@ -19,6 +19,8 @@ use tokio::time::Sleep;
 use tower::ServiceExt;
 use tower_http::normalize_path::NormalizePath;
 
+use super::linger::linger;
+
 /// How long a client may take to send a request's head, and a connection to be idle.
 const HEAD: Duration = Duration::from_secs(75);
 /// How long a client may take nothing of an answer that waits for it.
@@ -37,7 +39,7 @@ where
     let debts = owed.clone();
     let service = service_fn(move |request: hyper::Request<Incoming>| {
         let debt = debts.one();
-        let answer = app.clone().oneshot(request.map(Body::new));
+        let answer = app.clone().oneshot(linger(request));
         async move { answer.await.map(|response| response.map(|body| Owing { body, _debt: debt })) }
     });
     let stream = TokioIo::new(Patient { stream, owed: owed.clone(), stalled: None });

@@ -12,7 +12,7 @@ use super::body;
 use super::hosted::{Ask, Form, Servable, characters};
 use super::models::{Served, Service, Slot};
 use super::problem::{Dialect, Problem};
-use super::reply::{self, Facts};
+use super::reply::{self, Facts, Shape};
 use super::sse;
 use crate::config::Task;
 use crate::engine::Terms;
@@ -41,7 +41,7 @@ pub(super) async fn answer(State(app): State<Arc<App>>, names: Names, request: R
     let switches = Switches { started, cache: body::switch(request.headers(), "x-use-cache") };
     let body = body::read(request, app.config.payload_limit).await?;
     let waits = waits.or(body.waits_for_model()).unwrap_or(false);
-    let served = slot.ready(if waits { app.config.wait_timeout } else { app.config.loading_hold }).await?;
+    let served = app.served(slot, if waits { app.config.wait_timeout } else { app.config.loading_hold }).await?;
     if let Some((_, task)) = names.iter().find(|(name, _)| name == "task") {
         check_task(slot, task, served.task())?;
     }
@@ -80,7 +80,7 @@ async fn respond<T: Servable>(
     }
     let cache = switches.cache.or(request.use_cache).unwrap_or(true);
     let deadline = switches.started + app.config.request_timeout;
-    let mut facts = Facts::new(switches.started, dialect, request.single, cache);
+    let mut facts = Facts::new(&service.name, switches.started, dialect, request.single, cache);
     facts.characters = request.inputs.iter().map(characters).sum();
     let options = Arc::new(request.options);
     let asks = request.inputs.into_iter().map(|input| Ask { input, options: Arc::clone(&options), form: Form::Hub });
@@ -93,7 +93,11 @@ async fn respond<T: Servable>(
     let gathered = reply::gather(ticket, inputs, deadline, dialect).await?;
     let mut warnings = request.warnings;
     warnings.extend(reply::cut(&gathered.answers));
-    let bare = request.single && !T::Output::NESTED;
-    let body = reply::body(&gathered.answers, bare);
+    let shape = match (request.single && !T::Output::NESTED, request.joined) {
+        (true, _) => Shape::Only,
+        (false, true) => Shape::Joined,
+        (false, false) => Shape::Each,
+    };
+    let body = reply::body(&gathered.answers, shape);
     Ok(reply::respond(body, facts.of(&gathered), &warnings, service.sha.as_deref()))
 }

@@ -1,9 +1,8 @@
 //! What happens to every request and response, around the handlers.
 
 use std::sync::Arc;
-use std::time::Instant;
 
-use axum::extract::{MatchedPath, Request, State};
+use axum::extract::{Request, State};
 use axum::http::header::AUTHORIZATION;
 use axum::http::{HeaderName, HeaderValue, Method, StatusCode};
 use axum::middleware::Next;
@@ -16,8 +15,7 @@ use tower_http::request_id::{MakeRequestId, RequestId};
 
 use super::App;
 use super::config::Config;
-use super::problem::{Dialect, Kind, Problem};
-use super::reply::Facts;
+use super::problem::{Dialect, Problem};
 
 pub(super) const REQUEST_ID: HeaderName = HeaderName::from_static("x-request-id");
 const TRACE_ID: HeaderName = HeaderName::from_static("x-amzn-trace-id");
@@ -59,40 +57,6 @@ fn bearer(value: &[u8]) -> Option<&[u8]> {
     let key = key.strip_prefix(b":").unwrap_or(key);
     let trimmed = key.trim_ascii_start();
     (trimmed.len() < key.len() && !trimmed.is_empty()).then_some(trimmed)
-}
-
-/// Counts a response, and logs it without anything that a user wrote.
-pub(super) async fn watch(State(app): State<Arc<App>>, request: Request, next: Next) -> Response {
-    let started = Instant::now();
-    let route = request.extensions().get::<MatchedPath>().cloned();
-    let method = request.method().clone();
-    let trace = request.headers().get("traceparent").and_then(|value| trace_of(value)).map(str::to_owned);
-    let response = next.run(request).await;
-    let took = started.elapsed();
-    let route = route.as_ref().map_or("unknown", MatchedPath::as_str);
-    let facts = response.extensions().get::<Facts>();
-    let kind = response.extensions().get::<Kind>().map(|kind| kind.0);
-    app.metrics.count(&method, route, response.status(), took, facts, kind);
-    tracing::info!(
-        %method,
-        route,
-        status = response.status().as_u16(),
-        error = kind,
-        ms = took.as_micros() as f64 / 1e3,
-        inputs = facts.map(|facts| facts.inputs),
-        tokens = facts.map(|facts| facts.tokens),
-        hits = facts.map(|facts| facts.hits),
-        request_id = response.headers().get(REQUEST_ID).and_then(|id| id.to_str().ok()),
-        trace_id = trace,
-        "answered"
-    );
-    response
-}
-
-/// The trace of a `traceparent` of the W3C: version, trace, parent and flags.
-fn trace_of(value: &HeaderValue) -> Option<&str> {
-    let trace = value.to_str().ok()?.split('-').nth(1)?;
-    (trace.len() == 32 && trace.bytes().all(|byte| byte.is_ascii_hexdigit())).then_some(trace)
 }
 
 /// Drops ids that are not fit to be repeated, and takes a trace's id for a missing one.
@@ -166,13 +130,5 @@ mod tests {
         let fine = |id: &str| plain(&HeaderValue::from_str(id).unwrap());
         assert!(fine("abc") && fine("Root=1-67;x:y_z.0") && fine(&"x".repeat(128)));
         assert!(!fine("") && !fine("a b") && !fine("<script>") && !fine(&"x".repeat(129)));
-    }
-
-    #[test]
-    fn traces_are_read_or_left_out() {
-        let of = |value: &'static str| trace_of(&HeaderValue::from_static(value)).map(str::to_owned);
-        let trace = "0af7651916cd43dd8448eb211c80319c";
-        assert_eq!(of("00-0af7651916cd43dd8448eb211c80319c-b7ad6b7169203331-01").as_deref(), Some(trace));
-        assert_eq!([of("00-xyz-b7-01"), of(""), of("my text")], [None, None, None]);
     }
 }

@@ -2,14 +2,15 @@
 
 use std::time::Duration;
 
+use axum::http::Method;
 use axum::http::header::CONTENT_TYPE;
-use axum::http::{Method, StatusCode};
 use axum::response::{IntoResponse, Response};
 use prometheus::{
     Encoder, Histogram, HistogramOpts, HistogramVec, IntCounter, IntCounterVec, IntGauge, Opts, Registry, TextEncoder,
 };
 
 use super::reply::Facts;
+use super::watch::Seen;
 use crate::engine::Batched;
 
 /// 15 us and on, each half as much more than the one before.
@@ -36,6 +37,8 @@ pub(super) struct Metrics {
     waiting: IntGauge,
     cached: IntGauge,
     cached_bytes: IntGauge,
+    /// Of traces; counted where they are handed in and sent.
+    pub(super) spans_dropped: IntCounter,
 }
 
 impl Metrics {
@@ -89,6 +92,7 @@ impl Metrics {
             waiting: gauge("te_queue_size", "Texts and windows that wait.")?,
             cached: gauge("candlewick_cache_entries", "Answers in the cache.")?,
             cached_bytes: gauge("candlewick_cache_bytes", "Their bytes.")?,
+            spans_dropped: single("candlewick_spans_dropped", "Spans that no collector took.")?,
             registry,
         })
     }
@@ -101,26 +105,12 @@ impl Metrics {
     }
 
     /// A response.
-    pub(super) fn count(
-        &self,
-        method: &Method,
-        route: &str,
-        status: StatusCode,
-        took: Duration,
-        facts: Option<&Facts>,
-        kind: Option<&str>,
-    ) {
-        // Any method that a client invents would be a row of its own.
-        let verb = if matches!(*method, Method::GET | Method::HEAD | Method::OPTIONS | Method::POST) {
-            method.as_str()
-        } else {
-            "other"
-        };
-        self.responses.with_label_values(&[verb, route, status.as_str()]).inc();
-        self.routes.with_label_values(&[route]).observe(took.as_secs_f64());
-        if let Some(facts) = facts {
-            self.answered(facts, took);
-        } else if let (Some(kind), &Method::POST) = (kind, method) {
+    pub(super) fn count(&self, seen: &Seen) {
+        self.responses.with_label_values(&[seen.verb(), seen.route, seen.status.as_str()]).inc();
+        self.routes.with_label_values(&[seen.route]).observe(seen.took.as_secs_f64());
+        if let Some(facts) = seen.facts {
+            self.answered(facts, seen.took);
+        } else if let (Some(kind), &Method::POST) = (seen.kind, seen.method) {
             self.failure.with_label_values(&[reason(kind)]).inc();
         }
     }

@@ -9,17 +9,22 @@ mod connection;
 mod hosted;
 mod hub;
 mod layers;
+mod linger;
+mod listen;
 mod log;
 mod metrics;
 mod models;
 mod openapi;
+mod otlp;
 mod page;
 mod problem;
+mod progress;
 mod reply;
 mod serve;
 mod sse;
 mod status;
 mod tei;
+mod watch;
 mod written;
 
 use std::num::NonZeroUsize;
@@ -38,15 +43,18 @@ use crate::kernels::Pool;
 use crate::pipeline::threads_from_environment;
 use metrics::Metrics;
 use models::Slot;
+use otlp::Spans;
 use problem::Problem;
+use progress::Measured;
 
 pub use config::{Config, Found, Wanted};
+pub use listen::Listen;
 pub use log::{LogFormat, log_to_stderr};
-pub use models::Progress;
-pub use serve::{Listen, Server, Stopper};
+pub use progress::Progress;
+pub use serve::{Server, Stopper};
 
 /// From a wanted model to its folder; may download, and tell how far it is.
-pub type Resolver = Box<dyn Fn(&Wanted, &Progress) -> Result<Found> + Send + Sync>;
+pub type Resolver = Box<dyn Fn(&Wanted, &Arc<Progress>) -> Result<Found> + Send + Sync>;
 
 /// A server's models and what they share.
 pub struct App {
@@ -54,6 +62,8 @@ pub struct App {
     slots: Vec<Slot>,
     engine: Engine,
     metrics: Arc<Metrics>,
+    /// Where traces go, if anywhere.
+    spans: Option<Spans>,
     pool: Arc<Pool>,
 }
 
@@ -61,7 +71,8 @@ impl App {
     /// Starts the engine; models are [loaded](App::load) afterwards.
     ///
     /// # Errors
-    /// [`Error::Parameter`] without any model, or with two of one name; [`Error::Backend`] without threads.
+    /// [`Error::Parameter`] without any model, with two of one name, or with a collector that can't be one;
+    /// [`Error::Backend`] without threads.
     pub fn new(config: Config, ids: Vec<String>) -> Result<Arc<Self>> {
         if ids.is_empty() {
             return Err(Error::parameter("models", "at least one", &"none"));
@@ -70,6 +81,9 @@ impl App {
             return Err(Error::parameter("models", "each name once", &ids[twice]));
         }
         let metrics = Arc::new(Metrics::new().map_err(|error| Error::Backend(error.to_string()))?);
+        let endpoint = config.otlp_endpoint.as_deref();
+        let spans = endpoint.map(|url| Spans::new(url, &config.otlp_service_name, metrics.spans_dropped.clone()));
+        let spans = spans.transpose()?;
         let threads = config.load.threads.map_or_else(threads_from_environment, |threads| Ok(Some(threads)))?;
         let pool = Arc::new(Pool::new(threads).resting());
         let settings = engine::Settings {
@@ -82,8 +96,9 @@ impl App {
         };
         let counted = Arc::clone(&metrics);
         let engine = Engine::new(settings, Box::new(move |batch| counted.batch(batch)))?;
-        let slots = ids.into_iter().map(Slot::new).collect();
-        Ok(Arc::new(Self { config, slots, engine, metrics, pool }))
+        let measured = Arc::new(Measured::default());
+        let slots = ids.into_iter().map(|id| Slot::new(id, &measured)).collect();
+        Ok(Arc::new(Self { config, slots, engine, metrics, spans, pool }))
     }
 
     /// Loads the models one after the other, on this thread. One of several that can't be loaded answers with why.
@@ -162,10 +177,20 @@ pub fn app(app: &Arc<App>) -> NormalizePath<Router> {
         .layer(layers::compression())
         .layer(layers::cors(&app.config))
         .layer(PropagateRequestIdLayer::new(layers::REQUEST_ID))
-        .layer(from_fn_with_state(Arc::clone(app), layers::watch))
+        .layer(from_fn_with_state(Arc::clone(app), watch::watch))
         .layer(generate)
         .layer(from_fn(layers::clean_request_id))
         .with_state(state);
+    NormalizePath::trim_trailing_slash(router)
+}
+
+/// Metrics alone, for a port of their own: who may read them there need not reach the models.
+pub fn metrics_app(app: &Arc<App>) -> NormalizePath<Router> {
+    let router = Router::new()
+        .route("/metrics", get(status::metrics))
+        .fallback(|| async { axum::http::StatusCode::NOT_FOUND })
+        .layer(map_response(problem::in_our_form))
+        .with_state(Arc::clone(app));
     NormalizePath::trim_trailing_slash(router)
 }
 

@@ -10,6 +10,7 @@ use axum::response::Response;
 use serde_json::value::RawValue;
 
 use super::problem::{Dialect, JSON, Problem, ascii};
+use super::written;
 use crate::engine::{Done, Ticket, Times};
 use crate::types::Cut;
 
@@ -26,6 +27,7 @@ pub(super) struct Gathered {
 /// What a request was, for its headers and for who counts.
 #[derive(Debug, Clone)]
 pub(super) struct Facts {
+    pub(super) model: Arc<str>,
     pub(super) started: Instant,
     pub(super) dialect: Dialect,
     /// Whether it was one input and not a list.
@@ -41,9 +43,21 @@ pub(super) struct Facts {
 }
 
 impl Facts {
-    pub(super) fn new(started: Instant, dialect: Dialect, single: bool, cache: bool) -> Self {
+    pub(super) fn new(model: &Arc<str>, started: Instant, dialect: Dialect, single: bool, cache: bool) -> Self {
         let (inputs, characters, tokens, hits, times, took) = (0, 0, 0, 0, Times::default(), Duration::ZERO);
-        Self { started, dialect, single, inputs, characters, tokens, hits, cache, times, took }
+        Self {
+            model: Arc::clone(model),
+            started,
+            dialect,
+            single,
+            inputs,
+            characters,
+            tokens,
+            hits,
+            cache,
+            times,
+            took,
+        }
     }
 
     /// Adds what the answers tell; of times that ran beside each other, the longest.
@@ -75,19 +89,25 @@ pub(super) async fn gather(
     Ok(Gathered { answers, hits })
 }
 
-/// The answers as one list; of a single one that is not nested, the answer itself.
-pub(super) fn body(answers: &[Answer], bare: bool) -> String {
-    if let ([only], true) = (answers, bare) {
-        return only.answer.get().to_owned();
+/// How the answers stand in a response's body.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Shape {
+    /// There is one, and it is the body.
+    Only,
+    /// A list of answers.
+    Each,
+    /// A list in a list, of all that the answers have.
+    Joined,
+}
+
+/// The answers as a body.
+pub(super) fn body(answers: &[Answer], shape: Shape) -> String {
+    let all = answers.iter().map(|done| done.answer.get());
+    match (shape, answers) {
+        (Shape::Only, [only]) => only.answer.get().to_owned(),
+        (Shape::Joined, _) => format!("[{}]", written::joined(all)),
+        _ => format!("[{}]", all.collect::<Vec<_>>().join(",")),
     }
-    let length: usize = answers.iter().map(|done| done.answer.get().len() + 1).sum();
-    let mut body = String::with_capacity(length + 1);
-    for (index, done) in answers.iter().enumerate() {
-        body.push(if index == 0 { '[' } else { ',' });
-        body.push_str(done.answer.get());
-    }
-    body.push(']');
-    body
 }
 
 /// A warning for the first input that was cut.

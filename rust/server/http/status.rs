@@ -35,7 +35,7 @@ pub(super) async fn health(State(app): State<Arc<App>>, names: Names) -> Result<
             Phase::Ready(_) => (),
             Phase::Loading => {
                 let message = format!("Model {} is currently loading", slot.id);
-                return Err(Problem::unhealthy(message, Some(slot.progress.estimate())));
+                return Err(Problem::unhealthy(message, Some(app.estimate(slot))));
             }
             Phase::Failed(_) => failed = Some(&slot.id),
         }

@@ -17,7 +17,7 @@ use super::hosted::{Ask, Form, characters};
 use super::hub::{self, Names};
 use super::models::{Served, Service};
 use super::problem::{Dialect, Problem};
-use super::reply::{self, Facts, Gathered};
+use super::reply::{self, Facts, Gathered, Shape};
 use crate::engine::Terms;
 use crate::error::Error;
 use crate::pipeline::TextClassification;
@@ -87,9 +87,9 @@ pub(super) async fn predict(State(app): State<Arc<App>>, names: Names, request: 
     let service = text_model(&served)?;
     let (inputs, single) = body.inputs.read()?;
     let options = body.how.options(&app)?;
-    let facts = Facts::new(started, DIALECT, single, cache);
+    let facts = Facts::new(&service.name, started, DIALECT, single, cache);
     let (gathered, facts) = compute(&app, service, inputs, options, Form::Tei, facts).await?;
-    let written = reply::body(&gathered.answers, single);
+    let written = reply::body(&gathered.answers, if single { Shape::Only } else { Shape::Each });
     Ok(reply::respond(written, facts, &[], service.sha.as_deref()))
 }
 
@@ -109,7 +109,7 @@ pub(super) async fn rerank(State(app): State<Arc<App>>, request: Request) -> Res
         options.function_to_apply = Function::Sigmoid;
     }
     let pairs = body.texts.iter().map(|text| Input::from((body.query.as_str(), text.as_str()))).collect();
-    let facts = Facts::new(started, DIALECT, false, cache);
+    let facts = Facts::new(&service.name, started, DIALECT, false, cache);
     let (gathered, facts) = compute(&app, service, pairs, options, Form::Score, facts).await?;
     let written = ranking(&gathered, body.return_text.then_some(&body.texts[..]));
     Ok(reply::respond(written.ok_or_else(|| Problem::backend(DIALECT))?, facts, &[], service.sha.as_deref()))
@@ -145,7 +145,7 @@ async fn receive<B: DeserializeOwned + Send + 'static>(
             .and_then(|value| serde_json::from_value(value).map_err(|_| shape()))
     };
     let body = body::apart(0, parse).await?;
-    let served = slot.ready(if waits { app.config.wait_timeout } else { app.config.loading_hold }).await?;
+    let served = app.served(slot, if waits { app.config.wait_timeout } else { app.config.loading_hold }).await?;
     Ok((served, cache, body))
 }
 
