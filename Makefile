@@ -54,7 +54,7 @@ demo: $(VENV)/installed  ## build, install into .venv and run the demo models
 	$(BIN)/candlewick classify "What a wonderful evening!" "The soup was cold and nobody cared."
 
 .PHONY: test
-test: lint test-rust test-loom test-python test-clients test-load test-isa test-aarch64 test-package fuzz  ## everything, as CI runs it
+test: lint test-rust test-loom test-python test-clients test-browser test-load test-isa test-aarch64 test-package fuzz  ## everything, as CI runs it
 	@echo "make test: all passed"
 
 .PHONY: lint
@@ -121,6 +121,10 @@ $(LOAD): tests/load/Cargo.toml tests/load/Cargo.lock $(wildcard tests/load/src/*
 .PHONY: test-load
 test-load: $(LOAD) $(VENV)/developed $(VENV)/installed  ## the server under load of up to 512 clients
 	$(BIN)/python -m pytest tests/test_load.py
+
+.PHONY: test-browser
+test-browser: $(VENV)/installed  ## the server's pages in headless Chromium: answers, calls to copy, accessibility
+	scripts/test_browser.sh
 
 # The kernels and the goldens again, by every instruction set that this processor has.
 .PHONY: test-isa

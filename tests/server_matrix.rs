@@ -794,7 +794,25 @@ async fn a_browser_gets_a_page_and_only_it() {
         assert_eq!(page.header("content-type"), "text/html; charset=utf-8");
         assert!(page.text.starts_with("<!doctype html>"));
         assert!(!page.text.contains("http://") && !page.text.contains("https://"), "{path} asks for something else");
+        let policy = page.header("content-security-policy");
+        let nonce = policy.split("'nonce-").nth(1).and_then(|rest| rest.split('\'').next()).unwrap();
+        let blocks = page.text.matches("<script").count() + page.text.matches("<style").count();
+        assert_eq!(page.text.matches(&format!(" nonce=\"{nonce}\">")).count(), blocks);
+        assert!(policy.starts_with("default-src 'none'") && !policy.contains("unsafe"), "{policy}");
+        assert_eq!((page.header("x-content-type-options"), page.header("referrer-policy")), ("nosniff", "no-referrer"));
+        let again = BOTH.send(Method::GET, path, headers, Body::empty()).await;
+        assert_ne!(again.header("content-security-policy"), policy);
     }
+    for headers in [&html[..], &[]] {
+        let vary = BOTH.send(Method::GET, "/", headers, Body::empty()).await.headers;
+        assert!(vary.get_all("vary").iter().any(|value| value == "accept"));
+        assert_eq!(BOTH.send(Method::GET, "/hf-inference", headers, Body::empty()).await.text, "");
+    }
+}
+
+/// A path of the document with names of the models here.
+fn filled(path: &str, model: &str) -> String {
+    path.replace("{task}", "ner").replace("{owner}/{model}", model).replace("{model}", model)
 }
 
 #[tokio::test]
@@ -802,11 +820,83 @@ async fn the_document_of_the_interface_lists_what_is_there() {
     let document = BOTH.get("/openapi.json").await.ok();
     assert_eq!(document, BOTH.get("/api-doc/openapi.json").await.ok());
     for (path, methods) in document["paths"].as_object().unwrap() {
-        let path = path.replace("{task}", "ner").replace("{a}/{b}", "t").replace("{a}", "t");
-        for method in methods.as_object().unwrap().keys() {
+        for (method, about) in methods.as_object().unwrap() {
             let method: Method = method.to_uppercase().parse().unwrap();
-            let status = BOTH.send(method, &path, &[], r#"{"inputs":"a"}"#).await.status.as_u16();
-            assert!(matches!(status, 200 | 422 | 424), "{path} answers {status}");
+            let reply = BOTH.send(method, &filled(path, "t"), &[], r#"{"inputs":"a"}"#).await;
+            let status = reply.status.as_str();
+            assert!(matches!(status, "200" | "422" | "424"), "{path} answers {status}");
+            assert!(about["responses"].get(status).is_some(), "{path} does not say that it may answer {status}");
+        }
+    }
+    let info = BOTH.get("/info").await.ok();
+    let members = &document["components"]["schemas"]["Info"]["properties"];
+    for name in info.as_object().unwrap().keys() {
+        assert!(members.get(name).is_some(), "{name} is not in the document");
+    }
+}
+
+/// Names of an object's members; of a list, those of its first item.
+fn members(value: &Value) -> Vec<&String> {
+    match value {
+        Value::Array(items) => items.first().map(members).unwrap_or_default(),
+        Value::Object(object) => object.keys().collect(),
+        _ => Vec::new(),
+    }
+}
+
+#[tokio::test]
+async fn the_documents_examples_are_answered_in_the_form_of_its_examples() {
+    let pairs = Client::new(Config::default(), &["bert-rerank"]);
+    let document = BOTH.get("/openapi.json").await.ok();
+    for (path, methods) in document["paths"].as_object().unwrap() {
+        let Some(asked) = methods["post"]["requestBody"]["content"]["application/json"]["examples"].as_object() else {
+            continue;
+        };
+        let given = &methods["post"]["responses"]["200"]["content"]["application/json"]["examples"];
+        let mut forms: Vec<_> = given.as_object().unwrap().values().map(|example| members(&example["value"])).collect();
+        forms.push(Vec::new()); // nothing found
+        for (name, example) in asked {
+            let mut answered = false;
+            for (client, model) in [(&*BOTH, "t"), (&*BOTH, "x"), (&pairs, "bert-rerank")] {
+                let path = if path == "/" { format!("/models/{model}") } else { filled(path, model) };
+                let reply =
+                    client.post(&path.replace("ner", "text-classification"), example["value"].to_string()).await;
+                if reply.status == 200 {
+                    let found = reply.json();
+                    assert!(forms.contains(&members(&found)), "{path} answers {name} with {found}");
+                    answered = true;
+                }
+            }
+            assert!(answered, "{path} does not answer {name}");
+        }
+    }
+}
+
+#[tokio::test]
+async fn errors_have_the_form_of_the_documents_examples() {
+    let locked = Client::new(Config { api_keys: vec!["key".to_owned()], ..Config::default() }, &["t"]);
+    let loading = Client::empty(Config { loading_hold: Duration::ZERO, ..Config::default() }, &["t"]);
+    let text = r#"{"inputs":"a"}"#;
+    let image = BOTH.send(Method::POST, "/", &[("content-type", "image/png")], text).await;
+    let replies = [
+        BOTH.post("/", r#"{"inputs":"a","parameters":{"aggregation_strategy":"best"}}"#).await,
+        locked.post("/", text).await,
+        BOTH.post("/models/some/model", text).await,
+        image,
+        BOTH.post("/pipeline/text-classification", text).await,
+        BOTH.post("/predict", text).await,
+        loading.post("/", text).await,
+    ];
+    let document = BOTH.get("/openapi.json").await.ok();
+    for reply in replies {
+        let named = &document["paths"]["/pipeline/{task}/{model}"]["post"]["responses"][reply.status.as_str()];
+        let named = if named.is_null() { &document["paths"]["/predict"]["post"]["responses"]["424"] } else { named };
+        let place = named["$ref"].as_str().unwrap().trim_start_matches('#');
+        let example = &document.pointer(place).unwrap()["content"]["application/json"]["example"];
+        let body = reply.json();
+        assert_eq!((members(&body), &body["error_type"]), (members(example), &example["error_type"]));
+        if matches!(reply.status.as_u16(), 400 | 401 | 404 | 415 | 424) {
+            assert_eq!(body, *example);
         }
     }
 }

@@ -167,7 +167,7 @@ pub fn app(app: &Arc<App>) -> NormalizePath<Router> {
         .route("/openapi.json", get(openapi::document))
         .route("/api-doc/openapi.json", get(openapi::document))
         .merge(health())
-        .nest("/hf-inference", Router::new().route("/", get(status::root)).merge(health()));
+        .nest("/hf-inference", Router::new().route("/", get(status::health)).merge(health()));
     let generate = SetRequestIdLayer::new(layers::REQUEST_ID, layers::Uuids);
     let router = closed
         .merge(open)

@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use axum::extract::{Request, State};
 use axum::http::HeaderValue;
-use axum::http::header::{ACCEPT, CONTENT_TYPE};
+use axum::http::header::{ACCEPT, CONTENT_TYPE, VARY};
 use axum::response::{IntoResponse, Response};
 use serde_json::{Value, json};
 
@@ -17,10 +17,13 @@ use crate::config::Task;
 /// A page for browsers; for everybody else, health.
 pub(super) async fn root(state: State<Arc<App>>, names: Names, request: Request) -> Response {
     let html = |value: &HeaderValue| value.to_str().is_ok_and(|value| value.contains("text/html"));
-    if request.headers().get_all(ACCEPT).iter().any(html) {
-        return page::page();
-    }
-    health(state, names).await.into_response()
+    let mut response = if request.headers().get_all(ACCEPT).iter().any(html) {
+        page::page()
+    } else {
+        health(state, names).await.into_response()
+    };
+    response.headers_mut().append(VARY, HeaderValue::from_static("accept"));
+    response
 }
 
 /// Whether requests would be answered now: of one model, or of all of them.

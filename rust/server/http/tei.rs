@@ -28,6 +28,7 @@ const DIALECT: Dialect = Dialect::Tei;
 /// A body of `/predict`.
 #[derive(Deserialize, ToSchema)]
 pub(super) struct Predict {
+    /// A text, a pair of texts, or several of either.
     #[schema(inline)]
     inputs: Inputs,
     #[serde(flatten)]
@@ -37,13 +38,13 @@ pub(super) struct Predict {
 /// What either body may say about texts and scores.
 #[derive(Deserialize, ToSchema)]
 pub(super) struct How {
-    /// Whether a long text is cut or refused; if absent, what the server was told.
+    /// Whether a long text is cut (true) or refused (false); the server's default if absent.
     #[serde(default)]
     truncate: Option<bool>,
-    /// Which end is cut: Left or Right.
+    /// Which end is cut: `Left` or `Right`.
     #[serde(default)]
     truncation_direction: Option<String>,
-    /// Whether scores are the network's own, and no probabilities.
+    /// Whether scores are the logits as they are, and no probabilities.
     #[serde(default)]
     raw_scores: bool,
 }
@@ -60,8 +61,11 @@ pub(super) enum Inputs {
 /// A body of `/rerank`.
 #[derive(Deserialize, ToSchema)]
 pub(super) struct Rerank {
+    /// What the texts shall answer.
     query: String,
+    /// At least one.
     texts: Vec<String>,
+    /// Whether the texts are repeated in the answer.
     #[serde(default)]
     return_text: bool,
     #[serde(flatten)]
