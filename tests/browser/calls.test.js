@@ -19,7 +19,8 @@ const run = (command, args, input, environment) =>
     input,
     cwd: ROOT,
     encoding: "utf8",
-    env: { ...process.env, ...environment },
+    env: { ...process.env, HF_HUB_DISABLE_TELEMETRY: "1", ...environment },
+    stdio: "pipe",
     maxBuffer: 1 << 26,
   });
 
@@ -51,7 +52,7 @@ const grant = (page, context) => context.grantPermissions(["clipboard-read", "cl
 /** That what was copied gives the answer; the Python client adds members that are `None`. */
 async function same(page, language, expected, environment = {}) {
   const code = await copied(page, language);
-  const printed = RUNS[language](code, { HF_HUB_DISABLE_TELEMETRY: "1", ...environment });
+  const printed = RUNS[language](code, environment);
   assert.deepEqual(last(printed), expected, code);
 }
 

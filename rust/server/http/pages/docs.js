@@ -112,10 +112,9 @@ function show({ info, tags, paths, components }) {
   const statuses = Object.fromEntries(all.flatMap(([, , { responses }]) => failures(responses)));
   $("errors").append(...Object.entries(statuses).map(([status, name]) => error(status, name, components)));
   $("types").append(...Object.entries(components.schemas).map(type));
-  for (const section of [$("errors"), $("types")]) {
-    section.hidden = false;
-    enter(section, []);
-  }
+  enter($("errors"), []);
+  enter($("types"), []);
+  for (const id of ["all", "errors", "types"]) $(id).hidden = false;
 }
 
 /** Opens what the address names. */
