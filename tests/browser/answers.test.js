@@ -101,7 +101,9 @@ visit("entities that overlap leave the text as it was, and all stand in the tabl
   const marks = [{ start: 0, end: 2, tags: ["PER 0.900", "ORG 0.800"] }];
   assert.deepEqual(await looks(page), { text: "abcd", marks });
   await page.getByText("The same as a table").click();
-  assert.equal(await page.locator("#found tbody tr").count(), 4);
+  const rows = page.locator("#found tbody tr");
+  await rows.nth(3).waitFor(); // a table is made when it is opened
+  assert.equal(await rows.count(), 4);
 });
 
 visit("nothing found is said, too", { url }, async (page) => {
