@@ -56,6 +56,7 @@ visit("the table and the JSON say the same", { url }, async (page) => {
   await ask(page);
   const found = await answer(url, { inputs: SARAH });
   await page.getByText("The same as a table").click();
+  await page.locator("#found tbody tr").first().waitFor();
   const rows = await page
     .locator("#found tbody tr")
     .evaluateAll((rows) => rows.map((row) => Array.from(row.cells, (cell) => cell.textContent)));
