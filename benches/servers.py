@@ -89,6 +89,8 @@ def fastapi_server(engine: str, folder: Path, threads: int) -> Iterator[Server]:
                 break
             except OSError:
                 time.sleep(0.1)
+        else:
+            raise RuntimeError("the server has ended")
         yield Server(url, process)
     finally:
         process.terminate()

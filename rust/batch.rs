@@ -4,7 +4,7 @@ use crate::types::{Batch, Bounds, Encoding};
 
 /// Tokens per forward pass: enough rows to use every core, few enough that what lies between two layers stays in the
 /// cache.
-pub const TOKENS: usize = 2_048;
+pub const TOKENS: usize = 1_024;
 
 /// Groups sequences into batches: each holds indices into `lengths`, longest sequences first, so that sequences of
 /// like length share a batch and the largest buffers are made once. No batch has more than `tokens` tokens (unless one

@@ -4,6 +4,7 @@
 use std::sync::{Mutex, PoisonError};
 
 use super::gemm::{Out, Product, stays};
+use super::pages::Pages;
 use super::{Activation, Packed, parallel, parts, threads, whole_rows};
 use crate::types::Dtype;
 
@@ -13,7 +14,7 @@ const FEW: usize = 16;
 /// Rows in the numbers of the weights, kept from product to product, as fresh memory costs more than writing to it.
 #[derive(Debug, Default)]
 pub struct Scratch {
-    cells: Vec<u32>,
+    cells: Pages,
     factors: Vec<f32>,
 }
 
@@ -80,7 +81,7 @@ pub(super) fn multiply(
 impl Scratch {
     /// Bytes that it holds.
     pub fn bytes(&self) -> usize {
-        (self.cells.capacity() + self.factors.capacity()) * size_of::<u32>()
+        (self.cells.count() + self.factors.capacity()) * size_of::<u32>()
     }
 
     /// Brings rows into the numbers of `weights`; f32 are cells as they are.
@@ -90,10 +91,10 @@ impl Scratch {
         }
         let (inputs, depth) = (weights.inputs(), weights.panels().depth);
         let rows = xs.len() / inputs;
-        self.cells.resize(rows * depth, 0);
+        let cells = self.cells.first(rows * depth);
         self.factors.resize(rows, 0.0);
         let run = rows.div_ceil(parts(xs.len())).max(1);
-        let runs = xs.chunks(run * inputs).zip(self.cells.chunks_mut(run * depth)).zip(self.factors.chunks_mut(run));
+        let runs = xs.chunks(run * inputs).zip(cells.chunks_mut(run * depth)).zip(self.factors.chunks_mut(run));
         let runs: Vec<_> = runs.map(Mutex::new).collect();
         parallel(runs.len(), |index| {
             let mut run = runs[index].lock().unwrap_or_else(PoisonError::into_inner);
@@ -104,6 +105,6 @@ impl Scratch {
             }
         });
         drop(runs);
-        Narrow { cells: &self.cells, factors: &self.factors }
+        Narrow { cells, factors: &self.factors }
     }
 }

@@ -29,6 +29,7 @@ mod linear;
 mod micro;
 mod norm;
 mod packed;
+mod pages;
 mod pool;
 mod softmax;
 mod sync;
@@ -43,6 +44,7 @@ pub use limits::Limits;
 pub use linear::{Scratch, linear};
 pub use norm::Norm;
 pub use packed::Packed;
+pub use pages::Pages;
 pub use pool::{Pool, PoolError, map, parallel, threads};
 
 /// Normalizes every row of `norm.weight.len()`.

@@ -3,11 +3,12 @@
 use std::ops::Range;
 use std::sync::{Arc, Mutex, PoisonError};
 
-use bytemuck::{cast_slice, cast_slice_mut};
-use memmap2::{Mmap, MmapMut};
+use bytemuck::cast_slice;
+use memmap2::Mmap;
 
 use super::arch::Kernels;
 use super::gemm::Panels;
+use super::pages::Pages;
 use super::{bf16, int8, isa, map};
 use crate::types::Dtype;
 
@@ -53,7 +54,7 @@ impl Packed {
         let dtype = if inputs > int8::MOST_INPUTS && dtype == Dtype::Int8 { Dtype::Float32 } else { dtype };
         let (width, depth) = (kernels.panel_width(), dtype.cells(inputs));
         let whole = outputs.next_multiple_of(width);
-        let mut cells = Cells::new(whole * (depth + 2));
+        let mut cells = Pages::zeroed(whole * (depth + 2));
         let (panels, ends) = cells.as_mut_slice().split_at_mut(whole * depth);
         let (starts, factors) = ends.split_at_mut(whole);
         let panels =
@@ -80,7 +81,7 @@ impl Packed {
         });
         packed.into_iter().collect::<Result<(), E>>()?;
         drop(panels);
-        Ok(Self { cells, outputs, inputs, dtype, kernels })
+        Ok(Self { cells: Cells::Own(cells), outputs, inputs, dtype, kernels })
     }
 
     /// Rows of the matrix.
@@ -160,35 +161,18 @@ impl std::fmt::Debug for Packed {
     }
 }
 
-/// Cells on pages of their own, aligned.
+/// Cells, aligned.
 enum Cells {
-    /// Zero to begin with, and on large pages where the system has them, as a pass over all weights would miss the table
-    /// of small ones at every step.
-    Own(MmapMut, usize),
+    Own(Pages),
     /// A part of a file, shared with all who map it.
     Shared(Arc<Mmap>, Range<usize>),
 }
 
 impl Cells {
-    fn new(count: usize) -> Self {
-        // An anonymous map fails only where an allocation would abort.
-        let map = MmapMut::map_anon((count * size_of::<u32>()).max(1)).expect("memory for weights");
-        #[cfg(target_os = "linux")]
-        let _ = map.advise(memmap2::Advice::HugePage); // only advice: without it, it is slower
-        Self::Own(map, count)
-    }
-
     fn as_slice(&self) -> &[u32] {
         match self {
-            Self::Own(map, count) => cast_slice(&map[..count * size_of::<u32>()]),
+            Self::Own(pages) => pages.as_slice(),
             Self::Shared(map, bytes) => cast_slice(&map[bytes.clone()]),
-        }
-    }
-
-    fn as_mut_slice(&mut self) -> &mut [u32] {
-        match self {
-            Self::Own(map, count) => cast_slice_mut(&mut map[..*count * size_of::<u32>()]),
-            Self::Shared(..) => &mut [],
         }
     }
 }

@@ -3,12 +3,12 @@
 use std::cell::RefCell;
 use std::ops::{Deref, DerefMut};
 
-use crate::kernels::Scratch;
+use crate::kernels::{Pages, Scratch};
 
 /// Buffers that nobody uses at the moment.
 #[derive(Debug, Default)]
 pub struct Arena {
-    spare: RefCell<Vec<Vec<f32>>>,
+    spare: RefCell<Vec<Pages>>,
     /// What products keep.
     pub(super) scratch: RefCell<Scratch>,
 }
@@ -17,49 +17,46 @@ impl Arena {
     /// `length` numbers to be written over: the smallest buffer that is large enough, or else the largest, grown.
     pub(super) fn buffer(&self, length: usize) -> Buffer<'_> {
         let mut spare = self.spare.borrow_mut();
-        let enough = spare.iter().enumerate().filter(|(_, buffer)| buffer.capacity() >= length);
-        let smallest = enough.min_by_key(|(_, buffer)| buffer.capacity());
-        let largest = || spare.iter().enumerate().max_by_key(|(_, buffer)| buffer.capacity());
+        let enough = spare.iter().enumerate().filter(|(_, buffer)| buffer.count() >= length);
+        let smallest = enough.min_by_key(|(_, buffer)| buffer.count());
+        let largest = || spare.iter().enumerate().max_by_key(|(_, buffer)| buffer.count());
         let at = smallest.or_else(largest).map(|(at, _)| at);
-        let mut values = at.map(|at| spare.swap_remove(at)).unwrap_or_default();
-        if values.len() < length {
-            values.resize(length, 0.0);
-        }
-        Buffer { values, length, spare: &self.spare }
+        let mut pages = at.map(|at| spare.swap_remove(at)).unwrap_or_default();
+        pages.first::<f32>(length);
+        Buffer { pages, length, spare: &self.spare }
     }
 
     /// Bytes that it holds.
     pub fn bytes(&self) -> usize {
-        let buffers: usize = self.spare.borrow().iter().map(Vec::capacity).sum();
+        let buffers: usize = self.spare.borrow().iter().map(Pages::count).sum();
         buffers * size_of::<f32>() + self.scratch.borrow().bytes()
     }
 }
 
 /// Goes back to its arena when it is dropped.
 pub(super) struct Buffer<'a> {
-    /// As long as it ever was: what grows again would be cleared again.
-    values: Vec<f32>,
+    pages: Pages,
     length: usize,
-    spare: &'a RefCell<Vec<Vec<f32>>>,
+    spare: &'a RefCell<Vec<Pages>>,
 }
 
 impl Deref for Buffer<'_> {
     type Target = [f32];
 
     fn deref(&self) -> &[f32] {
-        &self.values[..self.length]
+        &self.pages.as_slice()[..self.length]
     }
 }
 
 impl DerefMut for Buffer<'_> {
     fn deref_mut(&mut self) -> &mut [f32] {
-        &mut self.values[..self.length]
+        &mut self.pages.as_mut_slice()[..self.length]
     }
 }
 
 impl Drop for Buffer<'_> {
     fn drop(&mut self) {
-        self.spare.borrow_mut().push(std::mem::take(&mut self.values));
+        self.spare.borrow_mut().push(std::mem::take(&mut self.pages));
     }
 }
 

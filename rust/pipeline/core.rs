@@ -20,8 +20,8 @@ use crate::types::{Batch, Dtype, Encoded, Encoding, Input, Logits, Vocabulary};
 /// Longest input of a model that has no limit of its own, unless `max_tokens` says otherwise.
 const DEFAULT_MAX_TOKENS: usize = 8_192;
 
-/// Bytes that a batch may leave to the next one: what 512 tokens take in a base model, twice.
-const ARENA: usize = 32 << 20;
+/// Bytes that a batch may leave to the next one: what [`crate::batch::TOKENS`] take in a large model, twice.
+const ARENA: usize = 64 << 20;
 
 /// A loaded model.
 #[derive(Debug)]
