@@ -3,6 +3,7 @@
 use std::sync::{Arc, Mutex, OnceLock, Weak};
 use std::time::{Duration, Instant};
 
+use super::News;
 use super::cache::Cache;
 use super::job::{Done, Failure, Job, Model, Step, Times, Waiter, lock};
 use crate::error::{Error, Result};
@@ -70,7 +71,7 @@ impl<M: Model> Item<M> {
                 if let Some(encoded) = self.encoded.get() {
                     waiter.tell_read(encoded.cut);
                 }
-                for part in parts.iter().filter(|_| waiter.parts) {
+                for part in parts.iter().filter(|_| waiter.news == News::Parts) {
                     waiter.tell(Step::Part(Arc::clone(part)));
                 }
                 waiters.push(waiter);
@@ -124,7 +125,7 @@ impl<M: Model> Item<M> {
     fn tell(&self, part: M::Answer) {
         if let Some(Audience { waiters, parts }) = &mut *lock(&self.audience) {
             let part = Arc::new(part);
-            for waiter in waiters.iter().filter(|waiter| waiter.parts) {
+            for waiter in waiters.iter().filter(|waiter| waiter.news == News::Parts) {
                 waiter.tell(Step::Part(Arc::clone(&part)));
             }
             parts.push(part);

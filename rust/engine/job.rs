@@ -6,6 +6,7 @@ use std::time::{Duration, Instant};
 
 use tokio::sync::mpsc::UnboundedSender;
 
+use super::News;
 use crate::error::{Error, Result};
 use crate::pipeline::Work;
 use crate::types::{Cut, Encoded, Encoding, Logits};
@@ -99,9 +100,9 @@ pub enum Failure {
 #[derive(Debug)]
 pub enum Step<A> {
     /// It was read, and found to be something that can be answered; perhaps it was cut at the limit. Told to those who
-    /// [asked for it](super::Terms::steps); who joins others may be told twice.
+    /// [asked for it](News::Reads); who joins others may be told twice.
     Read(Option<Cut>),
-    /// More of its answer is final; only for requests that want [parts](super::Terms::parts).
+    /// More of its answer is final; only for requests that want [parts](News::Parts).
     Part(Arc<A>),
     /// The end. The answer begins with all parts that were told.
     Done(Result<Arc<Done<A>>, Failure>),
@@ -113,10 +114,7 @@ pub(super) struct Waiter<A> {
     /// Its position in the request.
     pub(super) index: usize,
     pub(super) deadline: Instant,
-    /// Whether it wants to know that the item was read.
-    pub(super) steps: bool,
-    /// Whether it is told parts of the answer.
-    pub(super) parts: bool,
+    pub(super) news: News,
     pub(super) sender: UnboundedSender<(usize, Step<A>)>,
 }
 
@@ -127,7 +125,7 @@ impl<A> Waiter<A> {
     }
 
     pub(super) fn tell_read(&self, cut: Option<Cut>) {
-        if self.steps {
+        if self.news >= News::Reads {
             self.tell(Step::Read(cut));
         }
     }

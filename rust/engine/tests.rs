@@ -1,6 +1,8 @@
 //! The engine with a model whose time is under the test's control.
 
+use std::sync::atomic::Ordering;
 use std::sync::mpsc::{Receiver, Sender, channel};
+use std::time::Instant;
 
 use super::*;
 use crate::pipeline::Work;
@@ -117,7 +119,7 @@ impl Model for Fake {
 
 impl Bench {
     fn terms() -> Terms {
-        Terms { deadline: Instant::now() + Duration::from_mins(1), cache: true, parts: false, steps: true }
+        Terms { deadline: Instant::now() + Duration::from_mins(1), cache: true, news: News::Reads }
     }
 
     fn ask<'a>(&self, texts: impl IntoIterator<Item = &'a str>) -> Ticket<String> {
@@ -366,7 +368,7 @@ fn steps_come_in_order() {
     assert!(matches!(ticket.wait(), Some((0, Step::Read(None)))));
     assert!(matches!(ticket.wait(), Some((0, Step::Done(Ok(_))))));
     assert!(ticket.wait().is_none());
-    let mut ticket = bench.host.submit(["b".to_owned()], Terms { steps: false, ..Bench::terms() }).unwrap();
+    let mut ticket = bench.host.submit(["b".to_owned()], Terms { news: News::Ends, ..Bench::terms() }).unwrap();
     assert!(matches!(ticket.wait(), Some((0, Step::Done(Ok(_))))));
 }
 
@@ -376,7 +378,7 @@ fn windows(lanes: usize, text: &str) -> (Bench, Ticket<String>) {
         |settings| (settings.lanes, settings.batch_sequences) = (NonZeroUsize::new(lanes).unwrap(), 1),
         Duration::ZERO,
     );
-    let ticket = bench.host.submit([text.to_owned()], Terms { parts: true, ..Bench::terms() }).unwrap();
+    let ticket = bench.host.submit([text.to_owned()], Terms { news: News::Parts, ..Bench::terms() }).unwrap();
     (bench, ticket)
 }
 
@@ -404,13 +406,13 @@ fn parts_of_an_answer_are_told_before_the_last_window_is_computed() {
 fn who_comes_later_is_told_what_others_know_if_it_wants_to() {
     let (bench, mut first) = windows(1, "a|b b|slow");
     (0..3).for_each(|_| drop(next(&mut first)));
-    let more = |parts| bench.host.submit(["a|b b|slow".to_owned()], Terms { parts, ..Bench::terms() }).unwrap();
-    let (mut second, whole) = (more(true), more(false));
+    let more = |news| bench.host.submit(["a|b b|slow".to_owned()], Terms { news, ..Bench::terms() }).unwrap();
+    let (mut second, whole) = (more(News::Parts), more(News::Reads));
     assert_eq!([next(&mut second), next(&mut second), next(&mut second)], ["read", "part a: 1", "part b b: 2"]);
     bench.open.send(()).unwrap();
     assert_eq!([next(&mut first), next(&mut second)], ["done a: 1, b b: 2, slow: 1"; 2]);
     assert_eq!(only(whole), Ok("a: 1, b b: 2, slow: 1".to_owned()));
-    assert_eq!(more(true).hits(), 1);
+    assert_eq!(more(News::Parts).hits(), 1);
 }
 
 #[test]

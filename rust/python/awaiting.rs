@@ -10,7 +10,7 @@ use tokio::task::AbortHandle;
 
 use super::errors::to_exception;
 use super::results::{ToPython, answers};
-use crate::engine::{Done, Engine, Failure, Host, Model, Refusal, Settings, Terms};
+use crate::engine::{Done, Engine, Failure, Host, Model, News, Refusal, Settings, Terms};
 use crate::error::{Error, Result};
 use crate::pipeline::{Growing, Pipeline, Work};
 use crate::types::{Encoded, Encoding, Input, Logits};
@@ -182,7 +182,7 @@ impl<T: Awaitable> Running<T> {
     fn submit(self: Arc<Self>, inputs: Vec<Input>, options: T::Options, done: Py<PyAny>) -> Result<Pending> {
         let (count, options) = (inputs.len(), Arc::new(options));
         let asks = inputs.into_iter().map(|input| Ask { input, options: Arc::clone(&options) });
-        let terms = Terms { deadline: Instant::now() + FOREVER, cache: false, parts: false, steps: count > 1 };
+        let terms = Terms { deadline: Instant::now() + FOREVER, cache: false, news: News::of(count) };
         let ticket = self.host.submit(asks, terms).map_err(|refusal| match refusal {
             Refusal::Closed => closed(),
             Refusal::Full(_) => Error::Backend("the queue is full".to_owned()),

@@ -15,7 +15,7 @@ use super::problem::{Dialect, Problem};
 use super::reply::{self, Facts, Shape};
 use super::sse;
 use crate::config::Task;
-use crate::engine::Terms;
+use crate::engine::{News, Terms};
 use crate::server::{self, Answers, Body};
 
 /// What a path names: parts of a model's id, and a task.
@@ -84,8 +84,12 @@ async fn respond<T: Servable>(
     facts.characters = request.inputs.iter().map(characters).sum();
     let options = Arc::new(request.options);
     let asks = request.inputs.into_iter().map(|input| Ask { input, options: Arc::clone(&options), form: Form::Hub });
-    let parts = request.stream && request.single;
-    let terms = Terms { deadline, cache, parts, steps: request.stream || inputs > 1 };
+    let news = match request.stream {
+        true if request.single => News::Parts,
+        true => News::Reads,
+        false => News::of(inputs),
+    };
+    let terms = Terms { deadline, cache, news };
     let ticket = service.host.submit(asks, terms).map_err(Problem::refusal)?;
     if request.stream {
         return sse::respond(ticket, inputs, deadline, facts, &request.warnings).await;

@@ -18,7 +18,7 @@ use super::hub::{self, Names};
 use super::models::{Served, Service};
 use super::problem::{Dialect, Problem};
 use super::reply::{self, Facts, Gathered, Shape};
-use crate::engine::Terms;
+use crate::engine::{News, Terms};
 use crate::error::Error;
 use crate::pipeline::TextClassification;
 use crate::types::{Function, Input, TextClassificationOptions, Truncation};
@@ -228,7 +228,7 @@ async fn compute(
     let deadline = facts.started + app.config.request_timeout;
     let options = Arc::new(options);
     let asks = inputs.into_iter().map(|input| Ask { input, options: Arc::clone(&options), form });
-    let terms = Terms { deadline, cache: facts.cache, parts: false, steps: count > 1 };
+    let terms = Terms { deadline, cache: facts.cache, news: News::of(count) };
     let ticket = service.host.submit(asks, terms).map_err(Problem::refusal)?;
     let gathered = reply::gather(ticket, count, deadline, DIALECT).await?;
     let facts = facts.of(&gathered);
