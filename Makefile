@@ -169,6 +169,10 @@ soak:  ## fuzzing for ten minutes a target, AddressSanitizer, and the source dis
 bench: .venv-bench/installed $(LOAD)  ## against torch, ONNX Runtime, OpenVINO and CTranslate2; writes benches/RESULTS.md
 	.venv-bench/bin/python -m pytest benches -p no:cacheprovider -s
 
+.PHONY: bench-families
+bench-families: .venv-bench/installed  ## its part about other families than BERT alone
+	.venv-bench/bin/python -m pytest benches/test_families.py -p no:cacheprovider -s
+
 .PHONY: bench-server
 bench-server: .venv-bench/installed $(LOAD)  ## its part about the server alone
 	.venv-bench/bin/python -m pytest benches/test_server.py -p no:cacheprovider -s

@@ -7,6 +7,7 @@ from report import Report
 
 ENGINES = Report("make bench")
 SERVER = Report("make bench-server", part="server")
+FAMILIES = Report("make bench-families", part="families")
 
 
 def pytest_addoption(parser: pytest.Parser) -> None:
@@ -26,10 +27,16 @@ def server_report() -> Report:
     return SERVER
 
 
+@pytest.fixture(scope="session")
+def family_report() -> Report:
+    """Those of the other families."""
+    return FAMILIES
+
+
 def pytest_sessionfinish(session: pytest.Session, exitstatus: int) -> None:
     """Keep the figures of a whole run; show those of a part."""
     options = session.config.option
-    for report in (ENGINES, SERVER):
+    for report in (ENGINES, FAMILIES, SERVER):
         if exitstatus == 0 and not options.keyword and not options.trial:
             report.keep()
         else:

@@ -16,36 +16,39 @@ import onnxruntime
 import openvino
 import torch
 import transformers
-from checkpoint import graphs
-from transformers import BertForTokenClassification
+from graphs import graph
+from subjects import Subject
 
 #: Ids of some texts, padded to one length, and their mask; to logits, `[texts, tokens, labels]`.
 Graph = Callable[[np.ndarray, np.ndarray], np.ndarray]
-NAMES = ("input_ids", "attention_mask", "token_type_ids")
 
 
-def peers(folder: Path, threads: int, dtype: str) -> dict[str, Graph]:
+def peers(subject: Subject, threads: int, dtype: str) -> dict[str, Graph]:
     """Every peer that computes in `dtype` ("float32", "bfloat16" or "int8"), by its name."""
     torch.set_num_threads(threads)
     transformers.logging.set_verbosity(50)
     openvino_name = f"OpenVINO {openvino.__version__.partition('-')[0]}"
     onnxruntime_name = f"ONNX Runtime {onnxruntime.__version__}"
-    files = graphs(folder)
+    inputs = subject.inputs
     if dtype == "int8":
-        return {
-            onnxruntime_name: _onnxruntime(files["int8"], threads),
-            openvino_name: _openvino(files["nncf"], threads, "f32"),
-            f"CTranslate2 {ctranslate2.__version__}": _ctranslate2(files["ctranslate2"], threads),
+        found = {
+            onnxruntime_name: _onnxruntime(graph(subject, "int8"), inputs, threads),
+            openvino_name: _openvino(graph(subject, "nncf"), inputs, threads, "f32"),
         }
-    found = {f"torch {torch.__version__.partition('+')[0]}": _torch(folder, dtype)}
+        if subject.ctranslate2:
+            name = f"CTranslate2 {ctranslate2.__version__}"
+            found[name] = _ctranslate2(graph(subject, "ctranslate2"), threads)
+        return found
+    found = {f"torch {torch.__version__.partition('+')[0]}": _torch(subject, dtype)}
     if dtype == "float32":
-        found[onnxruntime_name] = _onnxruntime(files["float32"], threads)
-    found[openvino_name] = _openvino(files["float32"], threads, {"float32": "f32", "bfloat16": "bf16"}[dtype])
+        found[onnxruntime_name] = _onnxruntime(graph(subject, "float32"), inputs, threads)
+    precision = {"float32": "f32", "bfloat16": "bf16"}[dtype]
+    found[openvino_name] = _openvino(graph(subject, "float32"), inputs, threads, precision)
     return found
 
 
-def _torch(folder: Path, dtype: str) -> Graph:
-    model = BertForTokenClassification.from_pretrained(folder, dtype=getattr(torch, dtype)).eval()
+def _torch(subject: Subject, dtype: str) -> Graph:
+    model = subject.network.from_pretrained(subject.folder, dtype=getattr(torch, dtype)).eval()
 
     def run(ids: np.ndarray, mask: np.ndarray) -> np.ndarray:
         with torch.inference_mode():
@@ -55,20 +58,24 @@ def _torch(folder: Path, dtype: str) -> Graph:
     return run
 
 
-def _onnxruntime(file: Path, threads: int) -> Graph:
+def _arrays(inputs: tuple[str, ...], ids: np.ndarray, mask: np.ndarray) -> dict[str, np.ndarray]:
+    return dict(zip(inputs, (ids, mask, np.zeros_like(ids)), strict=False))
+
+
+def _onnxruntime(file: Path, inputs: tuple[str, ...], threads: int) -> Graph:
     options = onnxruntime.SessionOptions()
     options.intra_op_num_threads = threads
     session = onnxruntime.InferenceSession(file, options, providers=["CPUExecutionProvider"])
     wanted = [value.name for value in session.get_inputs()]
 
     def run(ids: np.ndarray, mask: np.ndarray) -> np.ndarray:
-        arrays = dict(zip(NAMES, (ids, mask, np.zeros_like(ids)), strict=True))
+        arrays = _arrays(inputs, ids, mask)
         return np.asarray(session.run(["logits"], {name: arrays[name] for name in wanted})[0])
 
     return run
 
 
-def _openvino(file: Path, threads: int, precision: str) -> Graph:
+def _openvino(file: Path, inputs: tuple[str, ...], threads: int, precision: str) -> Graph:
     settings = {
         "INFERENCE_NUM_THREADS": threads,
         "PERFORMANCE_HINT": "LATENCY",
@@ -77,8 +84,7 @@ def _openvino(file: Path, threads: int, precision: str) -> Graph:
     compiled = openvino.Core().compile_model(file, "CPU", settings)
 
     def run(ids: np.ndarray, mask: np.ndarray) -> np.ndarray:
-        arrays = dict(zip(NAMES, (ids, mask, np.zeros_like(ids)), strict=True))
-        return np.asarray(compiled(arrays)["logits"])
+        return np.asarray(compiled(_arrays(inputs, ids, mask))["logits"])
 
     return run
 
@@ -96,15 +102,15 @@ def _ctranslate2(folder: Path, threads: int) -> Graph:
     return run
 
 
-def transformers_pipeline(folder: Path, threads: int) -> Callable[[list[str], int], Any]:
-    """The reference as its users have it: texts and a batch size, to entities."""
+def transformers_pipeline(subject: Subject, threads: int, **options: Any) -> Callable[[list[Any], int], Any]:
+    """The reference as its users have it: inputs and a batch size, to answers."""
     torch.set_num_threads(threads)
     pipe = transformers.pipeline(
-        "token-classification",
-        model=str(folder),
-        tokenizer=transformers.AutoTokenizer.from_pretrained(folder),
-        aggregation_strategy="simple",
+        subject.task,
+        model=str(subject.folder),
+        tokenizer=transformers.AutoTokenizer.from_pretrained(subject.folder),
         device="cpu",
         dtype=torch.float32,
+        **options,
     )
-    return lambda texts, size: pipe(texts, batch_size=size)
+    return lambda inputs, size: pipe(inputs, batch_size=size)

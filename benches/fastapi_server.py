@@ -1,6 +1,6 @@
 """The server that people write: FastAPI before a transformers pipeline, one text per call.
 
-`fastapi_server.py torch|onnxruntime FOLDER THREADS PORT`; with `onnxruntime`, the network is the dynamic int8 graph.
+`fastapi_server.py torch|onnxruntime THREADS PORT`: BERT-base; with `onnxruntime`, as its dynamic int8 graph.
 """
 
 from __future__ import annotations
@@ -12,9 +12,10 @@ from typing import Any
 import torch
 import transformers
 import uvicorn
-from checkpoint import graphs
 from fastapi import FastAPI
+from graphs import graph
 from pydantic import BaseModel
+from subjects import BERT
 
 Pipeline = transformers.TokenClassificationPipeline
 
@@ -44,21 +45,21 @@ class Graph:
         return (torch.from_numpy(logits),)
 
 
-def pipeline(engine: str, folder: Path, threads: int) -> Pipeline:
+def pipeline(engine: str, threads: int) -> Pipeline:
     """The pipeline, with its network replaced where another engine computes."""
     torch.set_num_threads(threads)
     transformers.logging.set_verbosity(50)
-    tokenizer = transformers.AutoTokenizer.from_pretrained(folder)
+    tokenizer = transformers.AutoTokenizer.from_pretrained(BERT.folder)
     pipe = transformers.pipeline(
         "token-classification",
-        model=str(folder),
+        model=str(BERT.folder),
         tokenizer=tokenizer,
         aggregation_strategy="simple",
         device="cpu",
         dtype=torch.float32,
     )
     if engine == "onnxruntime":
-        pipe.model = Graph(graphs(folder)["int8"], threads, pipe.model.config)
+        pipe.model = Graph(graph(BERT, "int8"), threads, pipe.model.config)
     return pipe
 
 
@@ -75,6 +76,6 @@ def service(pipe: Pipeline) -> FastAPI:
 
 
 if __name__ == "__main__":
-    engine, folder, threads, port = sys.argv[1:]
-    pipe = pipeline(engine, Path(folder), int(threads))
+    engine, threads, port = sys.argv[1:]
+    pipe = pipeline(engine, int(threads))
     uvicorn.run(service(pipe), host="127.0.0.1", port=int(port), log_level="error")

@@ -18,14 +18,14 @@ class Report:
         """Start with nothing measured, by a command, in a section of its own for a part."""
         self._command = command
         self._part = f", {part}" if part else ""
-        self._tables: dict[str, dict[str, dict[str, float]]] = {}
+        self._tables: dict[str, dict[str, dict[str, dict[str, float]]]] = {}
         self._facts: dict[str, str] = {}
 
-    def add(self, dtype: str, threads: int, what: str, times: dict[str, list[float]]) -> None:
+    def add(self, model: str, dtype: str, threads: int, what: str, times: dict[str, list[float]]) -> None:
         """Add the times of every engine, in seconds; the median counts."""
         medians = {name: statistics.median(values) * 1e3 for name, values in times.items()}
         title = f"{dtype}, {threads} thread{'s' if threads > 1 else ''}"
-        self._tables.setdefault(title, {})[what] = medians
+        self._tables.setdefault(model, {}).setdefault(title, {})[what] = medians
 
     def fact(self, what: str, value: str) -> None:
         """Add one figure that has no peers."""
@@ -34,18 +34,10 @@ class Report:
     def section(self) -> str:
         """The figures as Markdown, without the heading."""
         lines = [f"{datetime.date.today()}, `{self._command}`.", ""]
-        if self._tables:
-            lines += ["BERT-base, token classification: median in ms, and in brackets how many times candlewick's.", ""]
-        for title, rows in self._tables.items():
-            names = list(next(iter(rows.values())))
-            lines += [f"| {title} | " + " | ".join(names) + " |", "|---" * (len(names) + 1) + "|"]
-            for what, times in rows.items():
-                ours = times[names[0]]
-                cells = [
-                    f"{time:.1f}" + (f" ({time / ours:.2f})" if at else "") for at, time in enumerate(times.values())
-                ]
-                lines.append(f"| {what} | " + " | ".join(cells) + " |")
-            lines.append("")
+        for model, tables in self._tables.items():
+            lines += [f"{model}: median in ms, and in brackets how many times candlewick's.", ""]
+            for title, rows in tables.items():
+                lines += [*_table(title, rows), ""]
         if self._facts:
             lines += [
                 "| figure | value |",
@@ -67,6 +59,16 @@ class Report:
         parts = [head, *(f"## {section}" for section in sections)]
         FILE.write_text("\n\n".join(part.strip() for part in parts) + "\n", encoding="utf-8")
         print(f"\n{title}\n\n{self.section()}")
+
+
+def _table(title: str, rows: dict[str, dict[str, float]]) -> list[str]:
+    names = list(next(iter(rows.values())))
+    lines = [f"| {title} | " + " | ".join(names) + " |", "|---" * (len(names) + 1) + "|"]
+    for what, times in rows.items():
+        ours = times[names[0]]
+        cells = [f"{time:.1f}" + (f" ({time / ours:.2f})" if at else "") for at, time in enumerate(times.values())]
+        lines.append(f"| {what} | " + " | ".join(cells) + " |")
+    return lines
 
 
 def processor() -> str:

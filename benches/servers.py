@@ -74,13 +74,13 @@ def listening(process: subprocess.Popen[str], log: Any) -> str:
 
 
 @contextmanager
-def fastapi_server(engine: str, folder: Path, threads: int) -> Iterator[Server]:
+def fastapi_server(engine: str, threads: int) -> Iterator[Server]:
     """The peer, by torch or onnxruntime."""
     with socket.socket() as free:
         free.bind(("127.0.0.1", 0))
         port = free.getsockname()[1]
-    command = [sys.executable, str(Path(__file__).with_name("fastapi_server.py")), engine, str(folder)]
-    process = subprocess.Popen([*command, str(threads), str(port)], text=True)
+    command = [sys.executable, str(Path(__file__).with_name("fastapi_server.py")), engine, str(threads), str(port)]
+    process = subprocess.Popen(command, text=True)
     url = f"http://127.0.0.1:{port}"
     try:
         while process.poll() is None:

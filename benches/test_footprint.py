@@ -10,8 +10,9 @@ import time
 from pathlib import Path
 
 import pytest
-from checkpoint import make, make_large
+from large import make_large
 from report import Report
+from subjects import BERT, CHECKPOINTS
 
 ROOT = Path(__file__).parent.parent
 LOAD = """
@@ -68,7 +69,7 @@ def loading(folder: Path, dtype: str) -> tuple[float, float, float]:
 
 
 def test_memory_while_loading(report: Report) -> None:
-    folder = make(ROOT / ".bench" / "bert-base")
+    folder = BERT.make()
     runs = [loading(folder, "float32") for _ in range(3)]
     ratio = statistics.median(peak / weights for peak, _, weights in runs)
     report.fact("anonymous memory at the peak of loading BERT-base, of its dense weights in float32", f"{ratio:.2f}")
@@ -76,7 +77,7 @@ def test_memory_while_loading(report: Report) -> None:
 
 def test_large_model(report: Report) -> None:
     """The shapes of XLM-RoBERTa large."""
-    peak, after, _ = loading(make_large(ROOT / ".bench" / "xlm-roberta-large"), "int8")
+    peak, after, _ = loading(make_large(CHECKPOINTS / "xlm-roberta-large"), "int8")
     report.fact("XLM-RoBERTa large in int8: anonymous memory at the peak, and after", f"{_gib(peak)}, {_gib(after)}")
 
 
@@ -87,7 +88,7 @@ def _gib(bytes_: float) -> str:
 def test_second_process(report: Report, monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
     """Its weights are packed already."""
     monkeypatch.setenv("CANDLEWICK_CACHE", str(tmp_path))
-    folder = make(ROOT / ".bench" / "bert-base")
+    folder = BERT.make()
     for dtype in ("float32", "int8"):
         load = f"import candlewick; candlewick.pipeline('ner', {str(folder)!r}, dtype={dtype!r}, quality='skip')"
         subprocess.run([sys.executable, "-c", load], check=True)

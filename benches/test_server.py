@@ -11,18 +11,16 @@ import sys
 import time
 from collections.abc import Iterator
 from contextlib import ExitStack
-from pathlib import Path
 from typing import Any
 
 import pytest
-from checkpoint import Texts, make
 from report import Report
 from servers import Load, Server, ask, candlewick_server, fastapi_server, load
+from subjects import BERT
+from texts import Texts
 
 import candlewick
 
-ROOT = Path(__file__).parent.parent
-FOLDER = ROOT / ".bench" / "bert-base"
 THREADS = 2
 NINE = "My name is Sarah and I live in London"
 FRESH = {"x-use-cache": "0"}
@@ -88,7 +86,7 @@ class Bench:
 
     def __init__(self, servers: ExitStack, scale: float) -> None:
         """Load all of them."""
-        folder = make(FOLDER)
+        folder = BERT.make()
         self.texts = Texts().mixed(128)
         self.pipe = candlewick.pipeline(
             "ner", folder, dtype="int8", quality="skip", threads=THREADS, aggregation_strategy="simple"
@@ -96,7 +94,7 @@ class Bench:
         self.answers = self.pipe(self.texts)
         self.ours = servers.enter_context(candlewick_server(str(folder), *INT8, *PATIENT))
         self.peers = {
-            name: servers.enter_context(fastapi_server(engine, folder, THREADS))
+            name: servers.enter_context(fastapi_server(engine, THREADS))
             for name, engine in (("transformers", "torch"), ("ONNX Runtime int8", "onnxruntime"))
         }
         self.scale = scale
@@ -154,7 +152,7 @@ def test_three_times_as_much_as_can_be_answered(server_report: Report, bench: Be
     # One of each to eight texts.
     asked = [one for at, text in enumerate(texts) for one in ([text, known, health] if at % 8 == 0 else [text])]
     rate = 3 * capacity * len(asked) / len(texts)
-    with candlewick_server(str(FOLDER), *INT8, "--target-latency", str(TARGET)) as server:
+    with candlewick_server(str(BERT.folder), *INT8, "--target-latency", str(TARGET)) as server:
         ask(server.url, NINE)
         load(server.url, texts, clients=8, requests=max(32, int(256 * bench.scale)))  # it learns what texts cost
         found = load(server.url, asked, rate=rate, seconds=max(2.0, 30 * bench.scale))

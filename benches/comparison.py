@@ -1,0 +1,79 @@
+"""candlewick and its peers: results compared first, then engines in turn, one busy at a time."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable
+from typing import Any
+
+import numpy as np
+from engines import Graph, peers
+from subjects import Subject
+from texts import Texts
+from tokenizers import Tokenizer
+
+import candlewick
+
+#: Seconds before an engine's turn: threads of the one before may still be spinning (CTranslate2's for 0.2 s), and would
+#: take a core from this one. Then one call that nobody times, as caches are cold, and so many that count.
+PAUSE, EACH = 0.3, 4
+#: Largest difference of logits between two engines in float32; of narrow numbers, the share of labels that agree with
+#: float32's at least: weights are random, so many labels are close.
+TOLERANCE, AGREEMENT = 5e-4, 0.7
+OURS = f"candlewick {candlewick.__version__}"
+
+
+class Engines:
+    """candlewick and its peers with the model loaded, in one type of numbers."""
+
+    def __init__(self, subject: Subject, dtype: str, threads: int) -> None:
+        """Load all of them."""
+        folder, task = subject.make(), subject.task
+        self.subject, self.dtype, self.threads = subject, dtype, threads
+        options = {"aggregation_strategy": "simple"} if task == "token-classification" else {}
+        self.exact = candlewick.pipeline(task, folder, threads=threads)
+        self.ours = candlewick.pipeline(task, folder, threads=threads, dtype=dtype, quality="skip", **options)
+        self.peers = peers(subject, threads, dtype)
+        self._tokenizer = Tokenizer.from_file(str(folder / "tokenizer.json"))
+
+    def ids(self, texts: list[str]) -> tuple[np.ndarray, np.ndarray]:
+        """Ids and mask, padded to the longest text."""
+        rows = [self._tokenizer.encode(text).ids for text in texts]
+        ids = np.zeros((len(rows), max(map(len, rows))), np.int64)
+        mask = np.zeros_like(ids)
+        for row, (at, length) in zip(rows, enumerate(map(len, rows)), strict=True):
+            ids[at, :length], mask[at, :length] = row, 1
+        return ids, mask
+
+    def check(self) -> dict[str, float]:
+        """All answer the same, as far as their numbers allow: the share of float32's labels that each one finds."""
+        text = Texts().of(512)
+        expected = self.exact.logits(text).values
+        found = {name: graph(*self.ids([text]))[0] for name, graph in self.peers.items()}
+        found[OURS] = self.ours.logits(text).values
+        if self.dtype == "float32":
+            apart = {name: np.abs(logits - expected).max() for name, logits in found.items()}
+            assert max(apart.values()) < TOLERANCE, apart
+        agree = {name: np.mean(logits.argmax(-1) == expected.argmax(-1)) for name, logits in found.items()}
+        # A single label says nothing.
+        assert self.subject.task != "token-classification" or min(agree.values()) >= AGREEMENT, agree
+        return agree
+
+
+def in_turn(calls: dict[str, Callable[[], Any]], rounds: int, each: int = EACH) -> dict[str, list[float]]:
+    """Times of each call, round by round."""
+    times: dict[str, list[float]] = {name: [] for name in calls}
+    for _ in range(rounds // each):
+        for name, call in calls.items():
+            time.sleep(PAUSE)
+            call()
+            for _ in range(each):
+                start = time.perf_counter()
+                call()
+                times[name].append(time.perf_counter() - start)
+    return times
+
+
+def bare(graph: Graph, ids: np.ndarray, mask: np.ndarray) -> Callable[[], Any]:
+    """A call of a graph alone."""
+    return lambda: graph(ids, mask)

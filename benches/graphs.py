@@ -1,0 +1,92 @@
+"""A checkpoint as the peers want it: made once, each by the way that its makers recommend."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import numpy as np
+import torch
+from subjects import Subject
+from texts import Texts
+from tokenizers import Tokenizer
+
+
+def graph(subject: Subject, kind: str) -> Path:
+    """The file of a kind: float32, int8 (of ONNX Runtime), nncf (of OpenVINO) or ctranslate2."""
+    name, make = {
+        "float32": ("model.onnx", export),
+        "int8": ("int8.onnx", dynamic_int8),
+        "nncf": ("nncf.xml", static_int8),
+        "ctranslate2": ("ctranslate2", convert),
+    }[kind]
+    file = subject.folder / name
+    if not file.exists():
+        make(subject, file)
+    return file
+
+
+def export(subject: Subject, file: Path, attention: str | None = None) -> None:
+    """Write the ONNX graph with free batch and length."""
+    model = subject.network.from_pretrained(subject.folder, attn_implementation=attention).eval()
+    axes = {name: {0: "batch", 1: "tokens"} for name in subject.inputs}
+    axes["logits"] = {0: "batch"} | ({1: "tokens"} if subject.task == "token-classification" else {})
+    ids = torch.ones(2, 16, dtype=torch.long)
+    if model.config.eos_token_id is not None:
+        ids[:, -1] = model.config.eos_token_id  # where BART reads
+    example = (ids, *(torch.ones_like(ids) for _ in subject.inputs[1:]))
+    model.config.return_dict, model.config.use_cache = False, False
+    torch.onnx.export(
+        model,
+        example,
+        str(file),
+        input_names=list(subject.inputs),
+        output_names=["logits"],
+        dynamic_axes=axes,
+        opset_version=17,
+        dynamo=False,
+    )
+
+
+def dynamic_int8(subject: Subject, file: Path) -> None:
+    """ONNX Runtime's dynamic int8: exported with eager attention, as it fuses nothing otherwise, fused, quantized."""
+    import onnx
+    from onnxruntime.quantization import QuantType, quantize_dynamic
+    from onnxruntime.transformers import optimizer
+
+    eager, fused = subject.folder / "eager.onnx", subject.folder / "fused.onnx"
+    export(subject, eager, "eager")
+    kind, attentions = subject.fusion
+    config = subject.network.config_class.from_pretrained(subject.folder)
+    heads, hidden = config.num_attention_heads, config.hidden_size
+    optimized = optimizer.optimize_model(str(eager), model_type=kind, num_heads=heads, hidden_size=hidden)
+    assert optimized.get_fused_operator_statistics()["Attention"] >= attentions
+    optimized.save_model_to_file(str(fused))
+    types = {"DefaultTensorType": onnx.TensorProto.FLOAT}
+    quantize_dynamic(fused, file, weight_type=QuantType.QInt8, extra_options=types)
+    eager.unlink()
+    fused.unlink()
+
+
+def static_int8(subject: Subject, file: Path) -> None:
+    """OpenVINO's int8: quantized by NNCF with texts of the kind that are timed."""
+    import nncf
+    import openvino
+
+    texts, tokenizer = Texts(), Tokenizer.from_file(str(subject.folder / "tokenizer.json"))
+    samples = []
+    for index in range(32):
+        ids = np.array([tokenizer.encode(texts.of(16 << index % 4, 37 * index)).ids])
+        arrays = (ids, np.ones_like(ids), np.zeros_like(ids))
+        samples.append(dict(zip(subject.inputs, arrays, strict=False)))
+    model = openvino.Core().read_model(graph(subject, "float32"))
+    kind = nncf.ModelType.TRANSFORMER
+    openvino.save_model(nncf.quantize(model, nncf.Dataset(samples), model_type=kind, subset_size=len(samples)), file)
+
+
+def convert(subject: Subject, file: Path) -> None:
+    """CTranslate2's form, which has no head: that stays beside it."""
+    import ctranslate2
+
+    ctranslate2.converters.TransformersConverter(str(subject.folder)).convert(str(file), quantization="int8")
+    head = subject.network.from_pretrained(subject.folder).classifier
+    np.savez(file / "head.npz", weight=head.weight.detach().numpy(), bias=head.bias.detach().numpy())
