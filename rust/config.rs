@@ -137,6 +137,20 @@ impl Config {
         value.as_str().ok_or_else(|| self.error(key, "a string", value))
     }
 
+    /// A switch.
+    ///
+    /// # Errors
+    /// [`Error::ModelFormat`] unless the key is absent (then `default`) or holds true or false.
+    pub fn flag(&self, key: &str, default: bool) -> Result<bool> {
+        let Some(value) = self.get(key) else { return Ok(default) };
+        value.as_bool().ok_or_else(|| self.error(key, "true or false", value))
+    }
+
+    /// Whether a key is there and null.
+    pub fn is_null(&self, key: &str) -> bool {
+        self.values.get(key).is_some_and(Value::is_null)
+    }
+
     /// The error for a key whose value is not allowed.
     pub fn error(&self, key: &str, expected: &str, got: impl std::fmt::Display) -> Error {
         Error::format(&self.file, format!("{key}: expected {expected}, got {got}"))

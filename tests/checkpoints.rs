@@ -3,6 +3,8 @@
 
 mod common;
 
+use std::path::Path;
+
 use candlewick::{
     Error, LoadOptions, TextClassificationOptions, TextClassificationPipeline, TokenClassificationOptions,
     TokenClassificationPipeline,
@@ -140,6 +142,44 @@ fn configurations_that_lie_are_refused() {
         let error = refused(|files| files.config[key] = value.clone());
         assert_says(&error, kind, parts);
     }
+}
+
+/// The error of a golden's folder with another configuration.
+fn refused_golden(name: &str, change: &Value) -> Error {
+    let golden = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/golden/models").join(name);
+    let folder = tempfile::tempdir().unwrap();
+    for file in std::fs::read_dir(golden).unwrap().map(Result::unwrap) {
+        std::fs::copy(file.path(), folder.path().join(file.file_name())).unwrap();
+    }
+    let config = folder.path().join("config.json");
+    let mut values: Value = serde_json::from_str(&std::fs::read_to_string(&config).unwrap()).unwrap();
+    values.as_object_mut().unwrap().extend(change.as_object().unwrap().clone());
+    std::fs::write(config, values.to_string()).unwrap();
+    TokenClassificationPipeline::load(folder.path(), &LoadOptions::default()).map(|_| ()).unwrap_err()
+}
+
+#[test]
+fn a_modernbert_that_can_not_be_is_refused() {
+    let cases: [(Value, &str, &[&str]); 12] = [
+        (json!({"local_attention": 0}), "model_format", &["local_attention", "at least 1", "got 0"]),
+        (json!({"num_attention_heads": 3}), "model_format", &["multiple of 3 heads", "got 32"]),
+        (json!({"num_attention_heads": 32}), "model_format", &["even number for each of 32 heads", "got 1"]),
+        (json!({"layer_types": ["full_attention"]}), "model_format", &["layer_types", "a list of 4", "got 1"]),
+        (json!({"global_attn_every_n_layers": 0}), "model_format", &["global_attn_every_n_layers", "got 0"]),
+        (json!({"local_rope_theta": -1.0}), "model_format", &["local_rope_theta", "above 0"]),
+        (json!({"rope_scaling": {"rope_type": "yarn"}}), "unsupported_model", &["rotary embedding", "yarn"]),
+        (json!({"classifier_pooling": "last"}), "model_format", &["classifier_pooling", "cls, mean"]),
+        (json!({"attention_bias": true}), "model_format", &["layers.0.attn.Wqkv.bias", "expected shape [96]"]),
+        (json!({"norm_bias": true}), "model_format", &["norm.bias", "expected shape [32]"]),
+        (json!({"intermediate_size": 65}), "model_format", &["mlp.Wi.weight", "expected shape [130, 32]"]),
+        (json!({"num_hidden_layers": 3}), "model_format", &["model.layers.3", "expected none of this name"]),
+    ];
+    for (change, kind, parts) in cases {
+        assert_says(&refused_golden("modernbert-ner", &change), kind, parts);
+    }
+    // What has biases is another network than one without.
+    let change = json!({"mlp_bias": false});
+    assert_says(&refused_golden("modernbert-ner-biases", &change), "model_format", &["mlp.Wi.bias", "expected none"]);
 }
 
 #[test]

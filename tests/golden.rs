@@ -126,6 +126,7 @@ const MOVED: &[(&str, f32, f32)] = &[
     ("deberta-v2", 0.03, 0.07),
     ("distilbert", 0.01, 0.06),
     ("electra", 0.02, 0.055),
+    ("modernbert", 0.035, 0.11),
     ("mpnet", 0.015, 0.06),
     ("roberta", 0.015, 0.075),
     ("xlm-roberta", 0.015, 0.055),

@@ -27,11 +27,11 @@ impl<'a> Tile<'a> {
     /// - No other slice of these is alive.
     #[inline(always)]
     unsafe fn row(self, product: &Product<'a>, row: usize) -> (&'a mut [f32], &'a mut [f32]) {
-        let Panels { outputs, width, .. } = product.weights;
-        let column = self.panel * width;
+        let columns = product.columns(self.panel);
         // SAFETY: the caller's.
         unsafe {
-            (self.sums.row(row, 0, width), product.out.row(self.first + row, column, width.min(outputs - column)))
+            let out = product.out.row(self.first + row, columns.start, columns.len());
+            (self.sums.row(row, 0, product.weights.width), out)
         }
     }
 
@@ -71,7 +71,11 @@ impl<'a> Tile<'a> {
         let finish = Finish::<V, INTEGERS> { isa, tile: self, product };
         // SAFETY: the caller's.
         unsafe {
-            activation::with!(activation, F => finish.rows::<F>());
+            if product.gated {
+                activation::with!(activation, F => finish.gated::<F>());
+            } else {
+                activation::with!(activation, F => finish.rows::<F>());
+            }
         }
     }
 }
@@ -87,25 +91,64 @@ impl<V: Vector, const INTEGERS: bool> Finish<'_, V, INTEGERS> {
     /// - That of [`Tile::finish`].
     #[inline(always)]
     unsafe fn rows<F: Function>(&self) {
-        let Self { isa, tile, product } = *self;
-        let Panels { outputs, width, integers, .. } = product.weights;
-        let column = tile.panel * width;
-        let of_columns = integers.map_or(&[][..], |(_, factors)| &factors[column..][..width]);
-        let bias = product.bias.map(|(bias, _)| &bias[column..outputs.min(column + width)]);
+        let Self { tile, product, .. } = *self;
+        let (of_columns, bias) = self.of_panel();
         for row in 0..tile.rows {
-            let of_row = V::splat(isa, if INTEGERS { product.factors[tile.first + row] } else { 1.0 });
+            let of_row = self.of_row(row);
             // SAFETY: the caller's; the slices are gone before the next ones are made.
             let (sums, out) = unsafe { tile.row(product, row) };
             for (first, out) in (0..).step_by(V::LANES).zip(out.chunks_mut(V::LANES)) {
-                let mut ys = V::load(isa, &sums[first..][..V::LANES]);
-                if INTEGERS {
-                    ys = ys.to_floats() * (of_row * V::load(isa, &of_columns[first..][..V::LANES]));
-                }
-                if let Some(bias) = bias {
-                    ys = ys + V::load_some(isa, &bias[first..][..out.len()]);
-                }
-                F::of(ys).store_some(out);
+                let ys = self.scaled(sums, first, of_row, of_columns);
+                F::of(self.biased(ys, first, out.len(), bias)).store_some(out);
             }
+        }
+    }
+
+    /// # Safety
+    /// - That of [`Tile::finish`].
+    #[inline(always)]
+    unsafe fn gated<F: Function>(&self) {
+        let Self { tile, product, .. } = *self;
+        let (of_columns, bias) = self.of_panel();
+        let half = product.weights.width / 2;
+        for row in 0..tile.rows {
+            let of_row = self.of_row(row);
+            // SAFETY: as above.
+            let (sums, out) = unsafe { tile.row(product, row) };
+            for (first, out) in (0..).step_by(V::LANES).zip(out.chunks_mut(V::LANES)) {
+                let ys = self.scaled(sums, first, of_row, of_columns);
+                let gates = self.scaled(sums, half + first, of_row, of_columns);
+                let gates = self.biased(gates, half + first, V::LANES, bias);
+                (F::of(self.biased(ys, first, V::LANES, bias)) * gates).store_some(out);
+            }
+        }
+    }
+
+    /// Factors and biases of the panel's columns, where there are any.
+    #[inline(always)]
+    fn of_panel(&self) -> (&[f32], Option<&[f32]>) {
+        let Panels { width, integers, .. } = self.product.weights;
+        let column = self.tile.panel * width;
+        let factors = integers.map_or(&[][..], |(_, factors)| &factors[column..][..width]);
+        (factors, self.product.bias.map(|(bias, _)| &bias[column..bias.len().min(column + width)]))
+    }
+
+    #[inline(always)]
+    fn of_row(&self, row: usize) -> V {
+        V::splat(self.isa, if INTEGERS { self.product.factors[self.tile.first + row] } else { 1.0 })
+    }
+
+    #[inline(always)]
+    fn scaled(&self, sums: &[f32], first: usize, of_row: V, of_columns: &[f32]) -> V {
+        let ys = V::load(self.isa, &sums[first..][..V::LANES]);
+        if INTEGERS { ys.to_floats() * (of_row * V::load(self.isa, &of_columns[first..][..V::LANES])) } else { ys }
+    }
+
+    #[inline(always)]
+    fn biased(&self, ys: V, first: usize, count: usize, bias: Option<&[f32]>) -> V {
+        match bias {
+            Some(bias) => ys + V::load_some(self.isa, &bias[first..][..count]),
+            None => ys,
         }
     }
 }

@@ -66,7 +66,20 @@ pub(super) struct Product<'a> {
     pub next: usize,
     /// Added at the end, and the activation after it.
     pub bias: Option<(&'a [f32], Activation)>,
+    /// Whether the first half of each panel is activated and multiplied with the second one, and so has half as many
+    /// columns; then there is a bias, for whole panels.
+    pub gated: bool,
     pub out: Out<'a>,
+}
+
+impl Product<'_> {
+    /// The columns of `out` that belong to a panel: fewer for the last one.
+    #[inline(always)]
+    pub(super) fn columns(&self, panel: usize) -> Range<usize> {
+        let Panels { outputs, width, .. } = self.weights;
+        let (width, outputs) = if self.gated { (width / 2, self.out.columns) } else { (width, outputs) };
+        panel * width..outputs.min((panel + 1) * width)
+    }
 }
 
 /// Rows of f32 whose columns are written by several threads, each its own.
@@ -145,7 +158,8 @@ pub(super) unsafe fn multiply<M: Micro, const VECTORS: usize>(
     panels: Range<usize>,
 ) {
     let Panels { depth: cells, width, outputs, integers, .. } = product.weights;
-    let steps = cells.div_ceil(K_BLOCK).max(1);
+    // Where columns are half of the outputs, sums have no place to wait at.
+    let steps = if product.gated { 1 } else { cells.div_ceil(K_BLOCK).max(1) };
     let depth = cells.div_ceil(steps).max(1);
     let tall = (ROW_BYTES / (4 * depth)).max(ROWS) / ROWS * ROWS;
     let mut scratch = [0.0; WIDEST * ROWS];
@@ -332,6 +346,7 @@ mod tests {
             weights: packed.panels(),
             next: 1,
             bias: Some((&bias, Activation::Linear)),
+            gated: false,
             out: Out::new(&mut out, outputs + 2).from(0, 1),
         };
         #[allow(unsafe_code)]

@@ -117,6 +117,7 @@ mod tests {
                     weights: Panels { cells: weights.cells(), outputs, depth, width, dtype, integers },
                     next: 1,
                     bias: Some((bias.numbers(), Activation::Linear)),
+                    gated: false,
                     out: Out::new(out.numbers_mut(), outputs),
                 };
                 // SAFETY: there is no other thread.

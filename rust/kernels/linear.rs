@@ -5,7 +5,7 @@ use std::sync::{Mutex, PoisonError};
 
 use super::gemm::{Out, Product, stays};
 use super::pages::Pages;
-use super::{Activation, Packed, parallel, parts, threads, whole_rows};
+use super::{Activation, Packed, isa, parallel, parts, threads, whole_rows};
 use crate::types::Dtype;
 
 /// Below so many rows a product waits for its weights.
@@ -45,6 +45,41 @@ pub fn linear(xs: &[f32], weights: &Packed, bias: Option<(&[f32], Activation)>, 
     multiply(rows, &cells, weights, bias, ys);
 }
 
+/// `y = activation(a + bias) * (g + bias)`, where `[a, g]` are the halves of `x Wᵀ`, whose rows [`gate_row`] has put in
+/// order: `xs [rows, inputs]` to `ys [rows, columns]`. The bias is in that order, too.
+///
+/// # Panics
+/// Unless `xs` and `ys` are whole rows, as many, and weights and bias have [`gate_outputs`] of the columns.
+pub fn gated(
+    xs: &[f32],
+    weights: &Packed,
+    (bias, activation): (&[f32], Activation),
+    columns: usize,
+    ys: &mut [f32],
+    scratch: &mut Scratch,
+) {
+    whole_rows("gated", xs, weights.inputs());
+    let rows = xs.len() / weights.inputs();
+    let expected = gate_outputs(columns);
+    assert_eq!([weights.outputs(), bias.len()], [expected; 2], "gated: weights and bias are not of {columns} columns");
+    assert_eq!(ys.len(), rows * columns, "gated: the output has {} elements for {rows} rows", ys.len());
+    let cells = scratch.narrow(xs, weights);
+    share_out(rows, &cells, weights, Some((bias, activation)), Out::new(ys, columns), true);
+}
+
+/// Outputs of a product whose halves of `half` rows are gated: whole panels, each half of the one and half of the other.
+pub fn gate_outputs(half: usize) -> usize {
+    2 * half.next_multiple_of(isa::current().1.panel_width() / 2)
+}
+
+/// The row of `W [2 * half, inputs]` that is such an output; none = it is there to fill a panel.
+pub fn gate_row(half: usize, output: usize) -> Option<usize> {
+    let width = isa::current().1.panel_width();
+    let (panel, at) = (output / width, output % width);
+    let column = panel * (width / 2) + at % (width / 2);
+    (column < half).then_some(if at < width / 2 { column } else { half + column })
+}
+
 /// Rows in the numbers of the weights.
 pub(super) struct Narrow<'a> {
     cells: &'a [u32],
@@ -59,8 +94,19 @@ pub(super) fn multiply(
     bias: Option<(&[f32], Activation)>,
     ys: &mut [f32],
 ) {
+    share_out(rows, xs, weights, bias, Out::new(ys, weights.outputs()), false);
+}
+
+fn share_out(
+    rows: usize,
+    xs: &Narrow<'_>,
+    weights: &Packed,
+    bias: Option<(&[f32], Activation)>,
+    out: Out<'_>,
+    gated: bool,
+) {
     let (panels, kernels) = (weights.panels(), weights.kernels());
-    let (stride, out) = (panels.depth, Out::new(ys, panels.outputs));
+    let stride = panels.depth;
     let (count, threads) = (panels.count(), threads());
     // Panel by panel shares out best. But few rows stream their weights, and many rows have to be read for several panels
     // at once: long runs, all of one length.
@@ -71,7 +117,7 @@ pub(super) fn multiply(
         ((2 * threads..count).find(even).unwrap_or(count), 1)
     };
     let Narrow { cells, factors } = *xs;
-    let product = Product { rows, cells, stride, factors, weights: panels, next, bias, out };
+    let product = Product { rows, cells, stride, factors, weights: panels, next, bias, gated, out };
     parallel(parts, |part| {
         // SAFETY: every panel is in one part.
         unsafe { kernels.multiply(&product, part * count / parts..(part + 1) * count / parts) };
@@ -106,5 +152,67 @@ impl Scratch {
         });
         drop(runs);
         Narrow { cells, factors: &self.factors }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const DTYPES: [Dtype; 3] = [Dtype::Float32, Dtype::Bfloat16, Dtype::Int8];
+
+    fn numbers(seed: usize, count: usize) -> Vec<f32> {
+        (0..count).map(|at| ((at * 7_919 + seed * 104_729) % 10_007) as f32 / 5_003.5 - 1.0).collect()
+    }
+
+    #[test]
+    fn halves_are_gated_as_if_one_after_the_other() {
+        let inputs = 70;
+        for (dtype, half) in DTYPES.into_iter().flat_map(|dtype| [1, 8, 20, 33, 64, 100].map(|half| (dtype, half))) {
+            let (w, bias) = (numbers(1, 2 * half * inputs), numbers(2, 2 * half));
+            let pack = |outputs: usize, row_of: &(dyn Fn(usize) -> Option<usize> + Sync)| {
+                let fill = |output: usize, values: &mut [f32]| {
+                    match row_of(output) {
+                        Some(row) => values.copy_from_slice(&w[row * inputs..][..inputs]),
+                        None => values.fill(0.0),
+                    }
+                    Ok::<_, ()>(())
+                };
+                Packed::pack(dtype, outputs, inputs, fill).unwrap()
+            };
+            let plain = pack(2 * half, &Some);
+            let ordered = pack(gate_outputs(half), &|output| gate_row(half, output));
+            let of_output = |output| gate_row(half, output).map_or(0.0, |row| bias[row]);
+            let ordered_bias: Vec<f32> = (0..gate_outputs(half)).map(of_output).collect();
+            for rows in [1, 5, 40] {
+                let (xs, mut scratch) = (numbers(3, rows * inputs), Scratch::default());
+                let mut ys = vec![f32::NAN; rows * half];
+                gated(&xs, &ordered, (&ordered_bias, Activation::Silu), half, &mut ys, &mut scratch);
+                let mut whole = vec![f32::NAN; rows * 2 * half];
+                linear(&xs, &plain, Some((&bias, Activation::Linear)), &mut whole, &mut scratch);
+                for (ys, whole) in ys.chunks(half).zip(whole.chunks_mut(2 * half)) {
+                    let (activated, gates) = whole.split_at_mut(half);
+                    isa::current().1.activate(activated, Activation::Silu);
+                    let expected: Vec<f32> = activated.iter().zip(gates).map(|(a, gate)| *a * *gate).collect();
+                    assert_eq!(ys, expected, "{dtype}, {half} columns, {rows} rows");
+                }
+            }
+        }
+    }
+
+    #[test]
+    fn every_row_has_one_place() {
+        for half in [1, 7, 32, 70] {
+            let mut rows: Vec<_> = (0..gate_outputs(half)).filter_map(|output| gate_row(half, output)).collect();
+            rows.sort_unstable();
+            assert_eq!(rows, (0..2 * half).collect::<Vec<_>>());
+        }
+    }
+
+    #[test]
+    #[should_panic(expected = "weights and bias are not of 9 columns")]
+    fn other_weights_panic() {
+        let Ok(weights) = Packed::pack(Dtype::Float32, 9, 2, |_, _| Ok::<_, std::convert::Infallible>(()));
+        gated(&[0.0; 2], &weights, (&[0.0; 9], Activation::Relu), 9, &mut [0.0; 9], &mut Scratch::default());
     }
 }

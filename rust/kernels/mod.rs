@@ -31,6 +31,7 @@ mod norm;
 mod packed;
 mod pages;
 mod pool;
+mod rotary;
 mod softmax;
 mod sync;
 mod team;
@@ -41,7 +42,7 @@ pub use activation::Activation;
 pub use attention::{Attention, Columns, Scores, Span, attention};
 pub use isa::{Isa, IsaError};
 pub use limits::Limits;
-pub use linear::{Scratch, linear};
+pub use linear::{Scratch, gate_outputs, gate_row, gated, linear};
 pub use norm::Norm;
 pub use packed::Packed;
 pub use pages::Pages;
@@ -64,6 +65,53 @@ pub fn layer_norm(xs: &mut [f32], norm: Norm<'_>) {
     let kernels = isa::current().1;
     check_norm("layer_norm", xs, norm);
     share(xs, norm.width(), |_, rows| kernels.layer_norm(rows, norm));
+}
+
+/// The same from `xs` to `ys`.
+///
+/// # Panics
+/// Unless `xs` is whole rows, `ys` as long, and weight and bias are of one length.
+///
+/// ```
+/// use candlewick::kernels::{Norm, layer_norm_of};
+///
+/// let mut ys = [f32::NAN; 2];
+/// layer_norm_of(&[5.0, 9.0], &mut ys, Norm { weight: &[1.0, 2.0], bias: &[0.0, 0.5], eps: 0.0 });
+/// assert_eq!(ys, [-1.0, 2.5]);
+/// ```
+pub fn layer_norm_of(xs: &[f32], ys: &mut [f32], norm: Norm<'_>) {
+    let kernels = isa::current().1;
+    check_norm("layer_norm_of", ys, norm);
+    assert_eq!(xs.len(), ys.len(), "layer_norm_of: xs and ys differ in length");
+    share(ys, norm.width(), |start, rows| {
+        // Row by row: what was copied is still near.
+        for (row, x) in rows.chunks_exact_mut(norm.width()).zip(xs[start..].chunks_exact(norm.width())) {
+            row.copy_from_slice(x);
+            kernels.layer_norm(row, norm);
+        }
+    });
+}
+
+/// `update + bias + x` in place of `x`, rounded twice.
+///
+/// # Panics
+/// Unless `xs` is whole rows as long as the bias, and `update` as long as `xs`.
+///
+/// ```
+/// let mut xs = [1.0, 2.0, 3.0, 4.0];
+/// candlewick::kernels::add(&mut xs, &[10.0, 10.0, 20.0, 20.0], &[0.5, 0.0]);
+/// assert_eq!(xs, [11.5, 12.0, 23.5, 24.0]);
+/// ```
+pub fn add(xs: &mut [f32], update: &[f32], bias: &[f32]) {
+    whole_rows("add", xs, bias.len());
+    assert_eq!(update.len(), xs.len(), "add: the update and xs differ in length");
+    share(xs, bias.len(), |start, rows| {
+        for (row, update) in rows.chunks_exact_mut(bias.len()).zip(update[start..].chunks_exact(bias.len())) {
+            for ((x, update), bias) in row.iter_mut().zip(update).zip(bias) {
+                *x += update + bias;
+            }
+        }
+    });
 }
 
 /// `norm(update + bias + x)` in place of `x`: what ends a block that gives `update`, and whose last linear layer has `bias`.
@@ -157,10 +205,14 @@ mod tests {
         let [weight, bias] = [1.5, -0.25].map(|by| numbers(96).into_iter().map(|x| x * by).collect::<Vec<_>>());
         let norm = Norm { weight: &weight, bias: &bias, eps: 1e-12 };
         let update: Vec<_> = xs.iter().map(|x| 1.0 - x * x).collect();
-        let functions: [Function<'_>; 3] =
-            [&|xs| layer_norm(xs, norm), &|xs| add_layer_norm(xs, &update, &bias, norm), &|xs| {
-                softmax(xs, 96, 0.125);
-            }];
+        let normalized = |xs: &mut [f32]| layer_norm_of(&xs.to_vec(), xs, norm);
+        let functions: [Function<'_>; 5] = [
+            &|xs| layer_norm(xs, norm),
+            &normalized,
+            &|xs| add(xs, &update, &bias),
+            &|xs| add_layer_norm(xs, &update, &bias, norm),
+            &|xs| softmax(xs, 96, 0.125),
+        ];
         let bits = |function: Function<'_>| {
             let mut xs = xs.to_vec();
             function(&mut xs);

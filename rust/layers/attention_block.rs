@@ -1,6 +1,8 @@
 //! The first half of an encoder layer: `LN(Wₒ attention(x) + bₒ + x)`, or with the norm in front, with
 //! `attention = softmax(scale * (q kᵀ + terms of the distance)) v` per head, over the rows of one sequence.
 
+use std::sync::Arc;
+
 use candle_core::Tensor;
 
 use super::arena::Buffer;
@@ -11,6 +13,7 @@ use super::pooling::first_rows;
 use super::profile::Stage;
 use super::relative::{Reached, Relative};
 use super::residual::Residual;
+use super::rotary::Rotary;
 use crate::error::Result;
 use crate::kernels::{self, Activation, Attention, Columns, Scores, Span};
 use crate::types::{Dtype, Rows};
@@ -28,6 +31,10 @@ pub struct AttentionBlock {
     pub scale: f32,
     /// What they have beside the product of query and key.
     pub relative: Option<Relative>,
+    /// Which keys a query sees.
+    pub span: Span,
+    /// By what queries and keys are turned at their places.
+    pub rotary: Option<Arc<Rotary>>,
     /// `[hidden, hidden]`.
     pub output: Linear,
     /// How the sum with the block's input is normalized.
@@ -59,6 +66,14 @@ impl AttentionBlock {
         }
     }
 
+    /// How many keys of so many a query sees at most.
+    pub fn seen(&self, tokens: usize) -> usize {
+        match self.span {
+            Span::Full | Span::Causal => tokens,
+            Span::Window(width) => tokens.min(2 * width + 1),
+        }
+    }
+
     /// What is added to the rows that are wanted, but for the bias.
     fn update<'a>(&self, xs: &[f32], rows: usize, wanted: Rows, context: &'a Context<'_>) -> Buffer<'a> {
         let mut qkv = context.buffer(3 * xs.len()); // (tokens, 3 * hidden)
@@ -66,11 +81,17 @@ impl AttentionBlock {
         let mut mixed = context.buffer(rows * self.output.outputs()); // (rows, hidden)
         let hidden = self.output.outputs();
         context.stage(Stage::Attention, || {
-            let longest = context.bounds.rows().map(|rows| rows.len()).max().unwrap_or(0);
-            let reached = self.relative.as_ref().map(|relative| relative.reach(longest.max(1)));
-            let scores = reached.as_ref().map_or(Scores::Plain, Reached::scores);
-            let scheme =
-                Attention { dtype: self.scores, heads: self.heads, scale: self.scale, scores, span: Span::Full };
+            let longest = context.bounds.rows().map(|rows| rows.len()).max().unwrap_or(0).max(1);
+            let reached = self.relative.as_ref().map(|relative| relative.reach(longest));
+            let turns = self.rotary.as_ref().map(|rotary| rotary.reach(longest));
+            let scheme = Attention {
+                dtype: self.scores,
+                heads: self.heads,
+                scale: self.scale,
+                scores: reached.as_ref().map_or(Scores::Plain, Reached::scores),
+                span: self.span,
+                turns: turns.as_deref(),
+            };
             kernels::attention(&scheme, Columns::thirds(&qkv, hidden), context.bounds, wanted, &mut mixed);
         });
         let mut update = context.buffer(mixed.len());
@@ -96,6 +117,8 @@ mod tests {
             scores: Dtype::Float32,
             scale: ((HIDDEN / 3) as f32).sqrt().recip(),
             relative: None,
+            span: Span::Full,
+            rotary: None,
             output: linear(3, HIDDEN, HIDDEN),
             residual: Residual::After(norm(5, HIDDEN)),
         }

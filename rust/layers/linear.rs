@@ -16,6 +16,8 @@ pub struct Linear {
     name: String,
     weight: Packed,
     bias: Vec<f32>,
+    /// Columns, where the product's halves are gated.
+    gated: Option<usize>,
     /// As in the checkpoint, `[out, in]`.
     #[cfg(test)]
     plain: Tensor,
@@ -44,6 +46,39 @@ impl Linear {
         }
     }
 
+    /// Of a weight `[2 * out, in]` and a bias, the halves of whose product are gated: the first one is activated and
+    /// multiplied with the second one.
+    ///
+    /// # Errors
+    /// [`crate::Error::ModelFormat`] when a value is not finite.
+    pub fn load_gated(
+        name: &str,
+        dtype: Dtype,
+        (weight, bias): (&Mapped, Option<&Mapped>),
+        weights: &Weights,
+    ) -> Result<Self> {
+        let [rows, inputs] = [0, 1].map(|dim| weight.shape()[dim]);
+        let (columns, outputs) = (rows / 2, kernels::gate_outputs(rows / 2));
+        let mut biases = Vec::new();
+        bias.map_or(Ok(()), |bias| bias.append_finite(&mut biases))?;
+        let biases = (0..outputs).map(|output| {
+            let row = kernels::gate_row(columns, output);
+            row.and_then(|row| biases.get(row)).copied().unwrap_or(0.0)
+        });
+        let biases: Vec<f32> = biases.collect();
+        let layer = match weights.packed(name, dtype, outputs, inputs) {
+            Some(weight) => Self::of(name, weight, biases)?,
+            None => Self::pack(name, dtype, biases, inputs, |output, values| {
+                match kernels::gate_row(columns, output) {
+                    Some(row) => weight.read_finite(row * inputs, values)?,
+                    None => values.fill(0.0),
+                }
+                Ok(())
+            })?,
+        };
+        Ok(Self { gated: Some(columns), ..layer })
+    }
+
     /// Packs weights that are given row by row: `row(output, values)` writes those of one output.
     ///
     /// # Errors
@@ -70,6 +105,7 @@ impl Linear {
             )?,
             weight,
             bias,
+            gated: None,
         })
     }
 
@@ -85,7 +121,7 @@ impl Linear {
     /// # Errors
     /// [`crate::Error::Backend`] unless the tensor is contiguous f32.
     pub fn forward(&self, xs: &Tensor, activation: Activation, context: &Context<'_>) -> Result<Tensor> {
-        map_rows(xs, xs.dims()[0], self.weight.outputs(), |xs, ys| self.apply(xs, activation, ys, context))
+        map_rows(xs, xs.dims()[0], self.outputs(), |xs, ys| self.apply(xs, activation, ys, context))
     }
 
     /// The same on slices.
@@ -101,14 +137,17 @@ impl Linear {
     fn compute(&self, xs: &[f32], bias: Option<(&[f32], Activation)>, ys: &mut [f32], context: &Context<'_>) {
         context.record(xs);
         let scratch = &mut context.scratch().borrow_mut();
-        context.stage(Stage::Linear, || kernels::linear(xs, &self.weight, bias, ys, scratch));
+        context.stage(Stage::Linear, || match (self.gated, bias) {
+            (Some(columns), Some(bias)) => kernels::gated(xs, &self.weight, bias, columns, ys, scratch),
+            _ => kernels::linear(xs, &self.weight, bias, ys, scratch),
+        });
     }
 
     /// How far the products of `other`, the same layer in other numbers, are from this one's, without biases: the length
     /// of the difference over the length of how products vary from row to row. What all rows share says nothing about
     /// any of them, and a large share would hide the loss. On some 256 rows from all over `xs`.
     pub(crate) fn difference(&self, other: &Self, xs: &[f32]) -> f64 {
-        let (inputs, outputs) = (self.weight.inputs(), self.outputs());
+        let (inputs, outputs) = (self.weight.inputs(), self.weight.outputs());
         let rows = xs.chunks_exact(inputs).step_by((xs.len() / inputs / 256).max(1));
         let xs: Vec<f32> = rows.flatten().copied().collect();
         let rows = xs.len() / inputs;
@@ -140,9 +179,9 @@ impl Linear {
         &self.name
     }
 
-    /// Number of outputs.
+    /// Number of outputs: of halves that are gated, the columns of one.
     pub(crate) fn outputs(&self) -> usize {
-        self.weight.outputs()
+        self.gated.unwrap_or(self.weight.outputs())
     }
 
     pub(super) fn bias(&self) -> &[f32] {
@@ -157,7 +196,7 @@ impl Linear {
             Ok::<_, ()>(())
         };
         let weight = Packed::pack(Dtype::Float32, bias.len(), rows[0].len(), fill).unwrap();
-        Self { name: String::new(), weight, bias, plain }
+        Self { name: String::new(), weight, bias, gated: None, plain }
     }
 
     /// The same layer as candle has it: the form that tests compare with.
@@ -169,6 +208,6 @@ impl Linear {
 
     /// Number of weights and biases.
     pub fn parameters(&self) -> usize {
-        self.weight.outputs() * self.weight.inputs() + self.bias.len()
+        self.gated.map_or(self.weight.outputs(), |columns| 2 * columns) * (self.weight.inputs() + 1)
     }
 }

@@ -19,6 +19,7 @@ mod pooling;
 mod profile;
 mod relative;
 mod residual;
+mod rotary;
 
 pub use arena::Arena;
 pub use attention_block::AttentionBlock;
@@ -29,6 +30,8 @@ pub use encoder_layer::EncoderLayer;
 pub use feed_forward::FeedForward;
 pub use linear::Linear;
 pub use norm::LayerNorm;
+pub(crate) use pooling::mean_rows;
 pub use profile::{Profile, Stage};
 pub use relative::{Distances, Relative, T5_BUCKETS};
 pub use residual::Residual;
+pub use rotary::Rotary;

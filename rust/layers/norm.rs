@@ -18,14 +18,17 @@ pub struct LayerNorm {
 }
 
 impl LayerNorm {
-    /// Copies weight and bias, both `[width]`, out of the map.
+    /// Copies weight and bias, both `[width]`, out of the map; without a bias it is 0.
     ///
     /// # Errors
     /// [`crate::Error::ModelFormat`] when a value is not finite.
-    pub fn load(weight: &Mapped, bias: &Mapped, eps: f64) -> Result<Self> {
+    pub fn load(weight: &Mapped, bias: Option<&Mapped>, eps: f64) -> Result<Self> {
         let mut norm = Self { weight: Vec::new(), bias: Vec::new(), eps: eps as f32 };
         weight.append_finite(&mut norm.weight)?;
-        bias.append_finite(&mut norm.bias)?;
+        match bias {
+            Some(bias) => bias.append_finite(&mut norm.bias)?,
+            None => norm.bias.resize(norm.weight.len(), 0.0),
+        }
         Ok(norm)
     }
 
@@ -37,9 +40,9 @@ impl LayerNorm {
         in_place(xs, "layer_norm", |xs| kernels::layer_norm(xs, self.kernel()))
     }
 
-    /// The same on a slice.
-    pub(super) fn apply(&self, xs: &mut [f32], context: &Context<'_>) {
-        context.stage(Stage::Norms, || kernels::layer_norm(xs, self.kernel()));
+    /// The same from one slice to another.
+    pub(super) fn apply(&self, xs: &[f32], ys: &mut [f32], context: &Context<'_>) {
+        context.stage(Stage::Norms, || kernels::layer_norm_of(xs, ys, self.kernel()));
     }
 
     /// `LN(update + bias + xs)` in place of `xs`: what ends every post-norm block.

@@ -3,6 +3,8 @@
 use super::arena::Buffer;
 use super::context::Context;
 use super::norm::LayerNorm;
+use super::profile::Stage;
+use crate::kernels;
 
 /// Where a block's norm stands.
 #[derive(Debug)]
@@ -36,8 +38,7 @@ impl Residual {
         match self {
             Self::Before(Some(norm)) => {
                 let mut normalized = context.buffer(xs.len());
-                normalized.copy_from_slice(xs);
-                norm.apply(&mut normalized, context);
+                norm.apply(xs, &mut normalized, context);
                 Read::Normalized(normalized)
             }
             Self::After(_) | Self::Before(None) => Read::AsItIs(xs),
@@ -48,13 +49,7 @@ impl Residual {
     pub(super) fn add(&self, xs: &mut [f32], update: &[f32], bias: &[f32], context: &Context<'_>) {
         match self {
             Self::After(norm) => norm.add(xs, update, bias, context),
-            Self::Before(_) => {
-                for (xs, update) in xs.chunks_exact_mut(bias.len()).zip(update.chunks_exact(bias.len())) {
-                    for ((x, update), bias) in xs.iter_mut().zip(update).zip(bias) {
-                        *x += update + bias;
-                    }
-                }
-            }
+            Self::Before(_) => context.stage(Stage::Norms, || kernels::add(xs, update, bias)),
         }
     }
 }

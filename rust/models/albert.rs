@@ -13,9 +13,11 @@ pub(super) const ALBERT: Family = Family {
     names: Names {
         prefix: "albert.",
         projection: "encoder.embedding_hidden_mapping_in",
-        query: "encoder.albert_layer_groups.{}.attention.query",
-        key: "encoder.albert_layer_groups.{}.attention.key",
-        value: "encoder.albert_layer_groups.{}.attention.value",
+        qkv: &[
+            "encoder.albert_layer_groups.{}.attention.query",
+            "encoder.albert_layer_groups.{}.attention.key",
+            "encoder.albert_layer_groups.{}.attention.value",
+        ],
         attention_output: "encoder.albert_layer_groups.{}.attention.dense",
         attention_norm: "encoder.albert_layer_groups.{}.attention.LayerNorm",
         up: "encoder.albert_layer_groups.{}.ffn",
@@ -26,6 +28,8 @@ pub(super) const ALBERT: Family = Family {
     sequence_head: SequenceHead {
         dense: Place::Encoder("pooler"),
         activation: HeadActivation::Always(Activation::Tanh),
+        norm: None,
+        for_tokens: false,
         output: "classifier",
     },
     shape,

@@ -1,7 +1,7 @@
 //! BERT: the body that most families share.
 
 use super::family::{Family, HeadActivation, Names, Place, SequenceHead};
-use super::shape::{Layers, Norms, Projection, Shape, activation, terms};
+use super::shape::{Biases, Layers, Norms, Pooling, Projection, Shape, activation, terms};
 use crate::config::Config;
 use crate::error::Result;
 use crate::kernels::Activation;
@@ -14,6 +14,8 @@ pub(super) const BERT: Family = Family {
     sequence_head: SequenceHead {
         dense: Place::Encoder("pooler.dense"),
         activation: HeadActivation::Always(Activation::Tanh),
+        norm: None,
+        for_tokens: false,
         output: "classifier",
     },
     shape,
@@ -26,9 +28,11 @@ pub(super) const NAMES: Names = Names {
     segment: "embeddings.token_type_embeddings",
     embedding_norm: "embeddings.LayerNorm",
     projection: "embeddings_project",
-    query: "encoder.layer.{}.attention.self.query",
-    key: "encoder.layer.{}.attention.self.key",
-    value: "encoder.layer.{}.attention.self.value",
+    qkv: &[
+        "encoder.layer.{}.attention.self.query",
+        "encoder.layer.{}.attention.self.key",
+        "encoder.layer.{}.attention.self.value",
+    ],
     attention_output: "encoder.layer.{}.attention.output.dense",
     attention_norm: "encoder.layer.{}.attention.output.LayerNorm",
     up: "encoder.layer.{}.intermediate.dense",
@@ -52,9 +56,13 @@ pub(super) fn shape(config: &Config) -> Result<Shape> {
         segments: config.size("type_vocab_size", 2)?,
         activation: activation(config, "hidden_act")?,
         norm_eps: config.number("layer_norm_eps", 1e-12)?,
-        norms: Norms::AfterBlocks,
+        norms: Norms::After,
         projection: Projection::None,
         terms: terms(config)?,
         convolution: None,
+        views: Vec::new(),
+        gated: false,
+        biases: Biases::ALL,
+        pooling: Pooling::First,
     })
 }

@@ -5,6 +5,7 @@ use std::collections::HashSet;
 
 use super::dtypes::Dtypes;
 use super::family::{Names, Place};
+use super::shape::Shape;
 use crate::error::{Error, Result};
 use crate::layers::{LayerNorm, Linear, Table};
 use crate::types::Dtype;
@@ -65,25 +66,32 @@ impl<'a> Checkpoint<'a> {
         dtypes: &Dtypes,
         places: &[Place],
         layer: &str,
-        rows: usize,
-        columns: usize,
+        size: [usize; 2],
+        biased: bool,
     ) -> Result<Linear> {
         let names: Vec<_> = places.iter().map(|place| self.full_name(*place, layer)).collect();
-        let parts = names
-            .iter()
-            .map(|name| {
-                let weight = self.tensor(&format!("{name}.weight"), &[rows, columns])?;
-                Ok((weight, Some(self.tensor(&format!("{name}.bias"), &[rows])?)))
-            })
-            .collect::<Result<Vec<_>>>()?;
+        let parts = names.iter().map(|name| self.part(name, size, biased)).collect::<Result<Vec<_>>>()?;
         Linear::load(&names[0], dtypes.of(&names[0]), &parts, self.weights)
     }
 
-    /// A dense layer of the encoder that has no bias, in float32.
-    pub(super) fn linear_without_bias(&self, name: &'static str, rows: usize, columns: usize) -> Result<Linear> {
-        let name = self.full_name(Place::Encoder(name), "");
+    /// A dense layer of the encoder whose weight has a half that is activated and one that gates it.
+    pub(super) fn gated(
+        &self,
+        dtypes: &Dtypes,
+        name: &'static str,
+        layer: &str,
+        [rows, columns]: [usize; 2],
+        biased: bool,
+    ) -> Result<Linear> {
+        let name = self.full_name(Place::Encoder(name), layer);
+        let halves = self.part(&name, [2 * rows, columns], biased)?;
+        Linear::load_gated(&name, dtypes.of(&name), halves, self.weights)
+    }
+
+    fn part(&self, name: &str, [rows, columns]: [usize; 2], biased: bool) -> Result<(&'a Mapped, Option<&'a Mapped>)> {
         let weight = self.tensor(&format!("{name}.weight"), &[rows, columns])?;
-        Linear::load(&name, Dtype::Float32, &[(weight, None)], self.weights)
+        let bias = biased.then(|| self.tensor(&format!("{name}.bias"), &[rows])).transpose()?;
+        Ok((weight, bias))
     }
 
     /// A convolution over rows, `[hidden, hidden / groups, width]`, as a dense layer of `width` rows side by side, in
@@ -108,13 +116,14 @@ impl<'a> Checkpoint<'a> {
         })
     }
 
-    /// A norm of the encoder; Google's first checkpoints call its parameters `gamma` and `beta`.
-    pub(super) fn norm(&self, name: &'static str, layer: &str, width: usize, eps: f64) -> Result<LayerNorm> {
-        let name = self.full_name(Place::Encoder(name), layer);
+    /// A norm; Google's first checkpoints call its parameters `gamma` and `beta`.
+    pub(super) fn norm(&self, place: Place, layer: &str, width: usize, shape: &Shape) -> Result<LayerNorm> {
+        let name = self.full_name(place, layer);
         let legacy = self.weights.get(&format!("{name}.gamma")).is_some();
         let (weight, bias) = if legacy { ("gamma", "beta") } else { ("weight", "bias") };
         let weight = self.tensor(&format!("{name}.{weight}"), &[width])?;
-        LayerNorm::load(weight, self.tensor(&format!("{name}.{bias}"), &[width])?, eps)
+        let bias = shape.biases.norms.then(|| self.tensor(&format!("{name}.{bias}"), &[width])).transpose()?;
+        LayerNorm::load(weight, bias, shape.norm_eps)
     }
 
     /// Lets a tensor of the encoder be there that this configuration has no use for.

@@ -13,14 +13,18 @@ pub(super) const DEBERTA_V2: Family = Family {
     names: Names {
         prefix: "deberta.",
         projection: "embeddings.embed_proj",
-        query: "encoder.layer.{}.attention.self.query_proj",
-        key: "encoder.layer.{}.attention.self.key_proj",
-        value: "encoder.layer.{}.attention.self.value_proj",
+        qkv: &[
+            "encoder.layer.{}.attention.self.query_proj",
+            "encoder.layer.{}.attention.self.key_proj",
+            "encoder.layer.{}.attention.self.value_proj",
+        ],
         ..bert::NAMES
     },
     sequence_head: SequenceHead {
         dense: Place::Top("pooler.dense"),
         activation: HeadActivation::Key("pooler_hidden_act"),
+        norm: None,
+        for_tokens: false,
         output: "classifier",
     },
     shape,
@@ -44,7 +48,7 @@ fn shape(config: &Config) -> Result<Shape> {
         }
     }
     let embedding = config.size("embedding_size", hidden)?;
-    let placed = flag(config, "position_biased_input", true)?;
+    let placed = config.flag("position_biased_input", true)?;
     Ok(Shape {
         vocabulary: config.size("vocab_size", 128_100)?,
         hidden,
@@ -74,7 +78,7 @@ fn relative(config: &Config) -> Result<Projected> {
         buckets if buckets < 1.0 => None,
         _ => Some(config.size("position_buckets", 0)?),
     };
-    let attends = flag(config, "relative_attention", false)?;
+    let attends = config.flag("relative_attention", false)?;
     if attends && buckets.is_some_and(|buckets| buckets < 2 || farthest <= buckets / 2 + 1) {
         let expected = format!("at least 2 and below {}, twice the farthest distance", 2 * farthest.saturating_sub(1));
         return Err(config.error("position_buckets", &expected, buckets.unwrap_or(0)));
@@ -88,7 +92,7 @@ fn relative(config: &Config) -> Result<Projected> {
         distances: attends.then_some(Distances { zero: span, rows: 2 * span, buckets, farthest }),
         keys,
         queries,
-        shared: flag(config, "share_att_key", false)?,
+        shared: config.flag("share_att_key", false)?,
         norm: words(config, "norm_rel_ebd")?.iter().any(|word| word == "layer_norm").then_some("encoder.LayerNorm"),
     })
 }
@@ -117,11 +121,6 @@ fn words(config: &Config, key: &str) -> Result<Vec<String>> {
         Some(_) => config.string(key, "")?.split('|').collect(),
     };
     Ok(all.into_iter().map(|word| word.trim().to_lowercase()).collect())
-}
-
-fn flag(config: &Config, key: &str, default: bool) -> Result<bool> {
-    let Some(value) = config.get(key) else { return Ok(default) };
-    value.as_bool().ok_or_else(|| config.error(key, "true or false", value))
 }
 
 #[cfg(test)]

@@ -1,7 +1,7 @@
 //! DistilBERT: BERT's body under other names, without segments and pooler.
 
 use super::family::{Family, HeadActivation, Names, Place, SequenceHead};
-use super::shape::{Layers, Norms, Projection, Shape, Terms, activation};
+use super::shape::{Biases, Layers, Norms, Pooling, Projection, Shape, Terms, activation};
 use crate::config::Config;
 use crate::error::Result;
 use crate::kernels::Activation;
@@ -12,9 +12,11 @@ pub(super) const DISTILBERT: Family = Family {
     tokenizer_class: "DistilBertTokenizer",
     names: Names {
         prefix: "distilbert.",
-        query: "transformer.layer.{}.attention.q_lin",
-        key: "transformer.layer.{}.attention.k_lin",
-        value: "transformer.layer.{}.attention.v_lin",
+        qkv: &[
+            "transformer.layer.{}.attention.q_lin",
+            "transformer.layer.{}.attention.k_lin",
+            "transformer.layer.{}.attention.v_lin",
+        ],
         attention_output: "transformer.layer.{}.attention.out_lin",
         attention_norm: "transformer.layer.{}.sa_layer_norm",
         up: "transformer.layer.{}.ffn.lin1",
@@ -25,6 +27,8 @@ pub(super) const DISTILBERT: Family = Family {
     sequence_head: SequenceHead {
         dense: Place::Top("pre_classifier"),
         activation: HeadActivation::Always(Activation::Relu),
+        norm: None,
+        for_tokens: false,
         output: "classifier",
     },
     shape,
@@ -45,9 +49,13 @@ fn shape(config: &Config) -> Result<Shape> {
         segments: 0,
         activation: activation(config, "activation")?,
         norm_eps: 1e-12,
-        norms: Norms::AfterBlocks,
+        norms: Norms::After,
         projection: Projection::None,
         terms: Terms::None,
         convolution: None,
+        views: Vec::new(),
+        gated: false,
+        biases: Biases::ALL,
+        pooling: Pooling::First,
     })
 }

@@ -14,6 +14,8 @@ pub(super) const ELECTRA: Family = Family {
     sequence_head: SequenceHead {
         dense: Place::Top("classifier.dense"),
         activation: HeadActivation::Always(Activation::Gelu),
+        norm: None,
+        for_tokens: false,
         output: "classifier.out_proj",
     },
     shape,

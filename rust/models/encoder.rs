@@ -14,7 +14,7 @@ use crate::error::Result;
 use crate::layers::{Context, Embeddings, EncoderLayer, LayerNorm, Linear, Positions, Projection};
 use crate::types::{Batch, Dtype, Rows};
 
-/// A post-norm encoder.
+/// A stack of layers.
 #[derive(Debug)]
 pub(super) struct Encoder {
     embeddings: Embeddings,
@@ -66,7 +66,7 @@ impl Encoder {
                 // Keys and values are needed of every row.
                 work.dense += 2 * packed.outputs() * packed.inputs() * if at == 0 { tokens } else { rows };
             }
-            work.attention += 4 * rows * tokens * layer.attention.output.outputs();
+            work.attention += 4 * rows * layer.attention.seen(tokens) * layer.attention.output.outputs();
         }
         work
     }
@@ -108,8 +108,8 @@ pub(super) fn examine(
 }
 
 fn last_norm(checkpoint: &Checkpoint<'_>, shape: &Shape) -> Result<Option<LayerNorm>> {
-    let norm = || checkpoint.norm(checkpoint.names.last_norm, "", shape.hidden, shape.norm_eps);
-    (shape.norms == Norms::BeforeBlocks).then(norm).transpose()
+    let norm = || checkpoint.norm(Place::Encoder(checkpoint.names.last_norm), "", shape.hidden, shape);
+    (shape.norms != Norms::After).then(norm).transpose()
 }
 
 fn embeddings(checkpoint: &Checkpoint<'_>, shape: &Shape) -> Result<Embeddings> {
@@ -123,14 +123,14 @@ fn embeddings(checkpoint: &Checkpoint<'_>, shape: &Shape) -> Result<Embeddings> 
     } else {
         Some(table(names.position, shape.position_rows)?)
     };
+    let (exact, place) = (Dtypes::all(Dtype::Float32), [Place::Encoder(names.projection)]);
     let projection = match shape.projection {
         shape::Projection::None => Projection::None,
         shape::Projection::BeforeNorm => {
-            Projection::BeforeNorm(checkpoint.linear_without_bias(names.projection, hidden, width)?)
+            Projection::BeforeNorm(checkpoint.linear(&exact, &place, "", [hidden, width], false)?)
         }
         shape::Projection::AfterNorm => {
-            let (exact, place) = (Dtypes::all(Dtype::Float32), Place::Encoder(names.projection));
-            Projection::AfterNorm(checkpoint.linear(&exact, &[place], "", hidden, width)?)
+            Projection::AfterNorm(checkpoint.linear(&exact, &place, "", [hidden, width], true)?)
         }
     };
     let normalized = if shape.projection == shape::Projection::BeforeNorm { hidden } else { width };
@@ -140,8 +140,10 @@ fn embeddings(checkpoint: &Checkpoint<'_>, shape: &Shape) -> Result<Embeddings> 
         position,
         positions: shape.positions,
         norm: match shape.norms {
-            Norms::AfterBlocks => Some(checkpoint.norm(names.embedding_norm, "", normalized, shape.norm_eps)?),
-            Norms::BeforeBlocks => None,
+            Norms::Before => None,
+            Norms::After | Norms::Between => {
+                Some(checkpoint.norm(Place::Encoder(names.embedding_norm), "", normalized, shape)?)
+            }
         },
         projection,
     })

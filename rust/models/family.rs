@@ -30,9 +30,8 @@ pub(super) struct Names {
     pub segment: &'static str,
     pub embedding_norm: &'static str,
     pub projection: &'static str,
-    pub query: &'static str,
-    pub key: &'static str,
-    pub value: &'static str,
+    /// Query, key and value, or one that has all three.
+    pub qkv: &'static [&'static str],
     pub attention_output: &'static str,
     pub attention_norm: &'static str,
     pub up: &'static str,
@@ -41,11 +40,14 @@ pub(super) struct Names {
     pub last_norm: &'static str,
 }
 
-/// How a family classifies a sequence: its first row through `dense` and an activation, then through `output`.
+/// How a family classifies a sequence: one row through `dense`, an activation and perhaps a norm, then through `output`.
 #[derive(Debug)]
 pub(super) struct SequenceHead {
     pub dense: Place,
     pub activation: HeadActivation,
+    pub norm: Option<Place>,
+    /// Whether tokens go the same way, and not through `classifier` alone.
+    pub for_tokens: bool,
     /// Outside of the encoder.
     pub output: &'static str,
 }

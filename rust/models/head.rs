@@ -5,27 +5,30 @@ use candle_core::Tensor;
 use super::checkpoint::Checkpoint;
 use super::dtypes::Dtypes;
 use super::family::{Family, HeadActivation, Place};
-use super::shape::activation;
+use super::shape::{Pooling, Shape, activation};
 use crate::config::{Config, Task};
-use crate::error::Result;
+use crate::error::{Error, Result};
 use crate::kernels::Activation;
-use crate::layers::{Context, Linear};
+use crate::layers::{Context, LayerNorm, Linear, mean_rows};
 use crate::types::{Dtype, Rows};
 
 /// What a network does with its last hidden states.
 #[derive(Debug)]
-pub(super) enum Head {
-    /// Every row through one dense layer.
-    Token(Linear),
-    /// The first row of a sequence through two.
-    Sequence {
-        /// `[hidden, hidden]`.
-        dense: Linear,
-        /// Between the two.
-        activation: Activation,
-        /// `[labels, hidden]`.
-        output: Linear,
-    },
+pub(super) struct Head {
+    /// `None` = every row is answered.
+    pooling: Option<Pooling>,
+    inner: Option<Inner>,
+    /// `[labels, hidden]`.
+    output: Linear,
+}
+
+/// What rows go through first.
+#[derive(Debug)]
+struct Inner {
+    /// `[hidden, hidden]`.
+    dense: Linear,
+    activation: Activation,
+    norm: Option<LayerNorm>,
 }
 
 impl Head {
@@ -33,56 +36,55 @@ impl Head {
         checkpoint: &Checkpoint<'_>,
         family: &Family,
         task: Task,
-        hidden: usize,
+        shape: &Shape,
         config: &Config,
     ) -> Result<Self> {
-        let (head, labels) = (&family.sequence_head, config.labels.len());
-        let output = Place::Top(match task {
-            Task::TokenClassification => "classifier",
-            Task::TextClassification => head.output,
-        });
+        let (head, labels, hidden) = (&family.sequence_head, config.labels.len(), shape.hidden);
+        let (output, pooling) = match task {
+            Task::TokenClassification => (Place::Top("classifier"), None),
+            Task::TextClassification => (Place::Top(head.output), Some(shape.pooling)),
+        };
         if !checkpoint.has(output) {
             let task = task.name();
             return Err(checkpoint.error(format!("no {task} head: expected {}, got none", output.name())));
         }
         let exact = Dtypes::all(Dtype::Float32);
-        let output = checkpoint.linear(&exact, &[output], "", labels, hidden)?;
-        Ok(match task {
-            Task::TokenClassification => Self::Token(output),
-            Task::TextClassification => Self::Sequence {
-                dense: checkpoint.linear(&exact, &[head.dense], "", hidden, hidden)?,
+        let inner = || {
+            Ok::<_, Error>(Inner {
+                dense: checkpoint.linear(&exact, &[head.dense], "", [hidden, hidden], shape.biases.head)?,
                 activation: match head.activation {
                     HeadActivation::Always(activation) => activation,
                     HeadActivation::Key(key) => activation(config, key)?,
                 },
-                output,
-            },
+                norm: head.norm.map(|norm| checkpoint.norm(norm, "", hidden, shape)).transpose()?,
+            })
+        };
+        Ok(Self {
+            inner: (pooling.is_some() || head.for_tokens).then(inner).transpose()?,
+            output: checkpoint.linear(&exact, &[output], "", [labels, hidden], true)?,
+            pooling,
         })
     }
 
     /// Which hidden states it needs.
     pub(super) fn reads(&self) -> Rows {
-        match self {
-            Self::Token(_) => Rows::All,
-            Self::Sequence { .. } => Rows::First,
+        match self.pooling {
+            None | Some(Pooling::Mean) => Rows::All,
+            Some(Pooling::First) => Rows::First,
         }
     }
 
-    /// `[rows, hidden]` to `[rows, labels]`.
+    /// `[rows, hidden]` to `[rows, labels]`, or to `[sequences, labels]`.
     pub(super) fn forward(&self, xs: &Tensor, context: &Context<'_>) -> Result<Tensor> {
-        match self {
-            Self::Token(output) => output.forward(xs, Activation::Linear, context),
-            Self::Sequence { dense, activation, output } => {
-                let xs = dense.forward(xs, *activation, context)?; // (sequences, hidden)
-                output.forward(&xs, Activation::Linear, context)
-            }
+        let mut xs = if self.pooling == Some(Pooling::Mean) { mean_rows(xs, context)? } else { xs.clone() };
+        if let Some(Inner { dense, activation, norm }) = &self.inner {
+            xs = dense.forward(&xs, *activation, context)?;
+            norm.as_ref().map_or(Ok(()), |norm| norm.forward(&xs))?;
         }
+        self.output.forward(&xs, Activation::Linear, context)
     }
 
     pub(super) fn parameters(&self) -> usize {
-        match self {
-            Self::Token(output) => output.parameters(),
-            Self::Sequence { dense, output, .. } => dense.parameters() + output.parameters(),
-        }
+        self.inner.as_ref().map_or(0, |inner| inner.dense.parameters()) + self.output.parameters()
     }
 }

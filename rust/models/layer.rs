@@ -1,5 +1,7 @@
 //! One layer's bricks out of a checkpoint.
 
+use std::sync::Arc;
+
 use candle_core::{Device, Tensor};
 
 use super::checkpoint::Checkpoint;
@@ -8,7 +10,7 @@ use super::family::Place;
 use super::shape::{Norms, Projected, Shape, Terms};
 use crate::error::{Error, Result};
 use crate::layers::{
-    AttentionBlock, Convolution, Distances, EncoderLayer, FeedForward, LayerNorm, Linear, Relative, Residual,
+    AttentionBlock, Convolution, Distances, EncoderLayer, FeedForward, LayerNorm, Linear, Relative, Residual, Rotary,
     T5_BUCKETS,
 };
 use crate::types::Dtype;
@@ -19,6 +21,8 @@ pub(super) struct Parts<'a> {
     shape: &'a Shape,
     /// Relative embeddings that they share, `[rows, hidden]`, or T5's bias.
     shared: Vec<f32>,
+    /// The angles of each base.
+    rotaries: Vec<(f64, Arc<Rotary>)>,
 }
 
 impl<'a> Parts<'a> {
@@ -30,12 +34,18 @@ impl<'a> Parts<'a> {
             Terms::Projected(Projected { names, distances: Some(Distances { rows, .. }), norm, .. }) => {
                 let rows = checkpoint.table(names.table, "", *rows, hidden)?.all()?;
                 match norm {
-                    Some(norm) => normalized(&checkpoint.norm(norm, "", hidden, shape.norm_eps)?, rows, hidden)?,
+                    Some(norm) => normalized(&checkpoint.norm(Place::Encoder(norm), "", hidden, shape)?, rows, hidden)?,
                     None => rows,
                 }
             }
         };
-        Ok(Self { checkpoint, shape, shared })
+        let mut rotaries: Vec<(f64, Arc<Rotary>)> = Vec::new();
+        for theta in shape.views.iter().filter_map(|view| view.theta) {
+            if rotaries.iter().all(|(known, _)| known.to_bits() != theta.to_bits()) {
+                rotaries.push((theta, Arc::new(Rotary::new(theta, hidden / shape.heads))));
+            }
+        }
+        Ok(Self { checkpoint, shape, shared, rotaries })
     }
 
     /// One of the layers that have weights.
@@ -43,30 +53,40 @@ impl<'a> Parts<'a> {
         let Self { checkpoint, shape, .. } = *self;
         let (names, hidden, intermediate) = (checkpoint.names, shape.hidden, shape.intermediate);
         let name = &*shape.layers.name(layer);
-        let linear = |of, rows, columns| checkpoint.linear(dtypes, &[Place::Encoder(of)], name, rows, columns);
-        let norm = |of| checkpoint.norm(of, name, hidden, shape.norm_eps);
-        let residual = |of| {
+        let (view, biases) = (shape.view(layer), shape.biases);
+        let norm = |of| checkpoint.norm(Place::Encoder(of), name, hidden, shape);
+        let residual = |of, first| {
             Ok::<_, Error>(match shape.norms {
-                Norms::AfterBlocks => Residual::After(norm(of)?),
-                Norms::BeforeBlocks => Residual::Before(Some(norm(of)?)),
+                Norms::After => Residual::After(norm(of)?),
+                Norms::Between if first => Residual::Before(None),
+                Norms::Before | Norms::Between => Residual::Before(Some(norm(of)?)),
             })
         };
-        let places = [names.query, names.key, names.value].map(Place::Encoder);
-        let qkv = checkpoint.linear(dtypes, &places, name, hidden, hidden)?;
+        let places: Vec<_> = names.qkv.iter().copied().map(Place::Encoder).collect();
+        let each = 3 * hidden / places.len();
+        let qkv = checkpoint.linear(dtypes, &places, name, [each, hidden], biases.attention)?;
+        let linear = |of, size, biased| checkpoint.linear(dtypes, &[Place::Encoder(of)], name, size, biased);
         let attention = AttentionBlock {
             heads: shape.heads,
             scores: dtypes.scores(),
             scale: ((hidden / shape.heads * (1 + self.scaled_terms())) as f32).sqrt().recip(),
             relative: self.relative(&qkv, name)?,
+            span: view.span,
+            rotary: view.theta.and_then(|theta| self.rotary(theta)),
             qkv,
-            output: linear(names.attention_output, hidden, hidden)?,
-            residual: residual(names.attention_norm)?,
+            output: linear(names.attention_output, [hidden, hidden], biases.attention)?,
+            residual: residual(names.attention_norm, layer == 0)?,
         };
+        let up = [intermediate, hidden];
         let feed_forward = FeedForward {
-            up: linear(names.up, intermediate, hidden)?,
+            up: if shape.gated {
+                checkpoint.gated(dtypes, names.up, name, up, biases.feed_forward)?
+            } else {
+                linear(names.up, up, biases.feed_forward)?
+            },
             activation: shape.activation,
-            down: linear(names.down, hidden, intermediate)?,
-            residual: residual(names.output_norm)?,
+            down: linear(names.down, [hidden, intermediate], biases.feed_forward)?,
+            residual: residual(names.output_norm, false)?,
         };
         let convolution = match &shape.convolution {
             Some(of) if layer == 0 => Some(Convolution {
@@ -88,8 +108,12 @@ impl<'a> Parts<'a> {
         }
     }
 
+    fn rotary(&self, theta: f64) -> Option<Arc<Rotary>> {
+        self.rotaries.iter().find(|(known, _)| known.to_bits() == theta.to_bits()).map(|(_, rotary)| Arc::clone(rotary))
+    }
+
     fn relative(&self, qkv: &Linear, layer: &str) -> Result<Option<Relative>> {
-        let Self { checkpoint, shape: Shape { hidden, heads, terms, .. }, shared } = self;
+        let Self { checkpoint, shape: Shape { hidden, heads, terms, .. }, shared, .. } = self;
         Ok(match terms {
             Terms::None | Terms::Projected(Projected { distances: None, .. }) => None,
             Terms::Bias(_) => Some(Relative::Bias(shared.clone())),
@@ -115,7 +139,8 @@ impl<'a> Parts<'a> {
                         return Ok::<_, Error>(stacked.chunks_exact(3 * hidden).flat_map(part).collect());
                     }
                     // … or by projections for distances.
-                    let projection = checkpoint.linear(&exact, &[Place::Encoder(name)], layer, *hidden, *hidden)?;
+                    let size = [*hidden, *hidden];
+                    let projection = checkpoint.linear(&exact, &[Place::Encoder(name)], layer, size, true)?;
                     Ok(projection.of_rows(shared))
                 };
                 let keys = keys.then(|| projected(1, names.key)).transpose()?;

@@ -11,7 +11,9 @@ mod encoder;
 mod family;
 mod head;
 mod layer;
+mod modernbert;
 mod mpnet;
+mod order;
 mod roberta;
 mod shape;
 
@@ -38,6 +40,7 @@ const FAMILIES: &[&Family] = &[
     &deberta::DEBERTA_V2,
     &distilbert::DISTILBERT,
     &electra::ELECTRA,
+    &modernbert::MODERNBERT,
     &mpnet::MPNET,
     &roberta::ROBERTA,
     &roberta::XLM_ROBERTA,
@@ -88,7 +91,7 @@ impl Model {
         let (family, shape) = family_and_shape(config)?;
         let checkpoint = Checkpoint::new(weights, &family.names)?;
         let encoder = Encoder::load(&checkpoint, &shape, dtypes)?;
-        let head = Head::load(&checkpoint, family, task, shape.hidden, config)?;
+        let head = Head::load(&checkpoint, family, task, &shape, config)?;
         checkpoint.finish()?;
         Ok(Self { encoder, head, limits: Limits::of(&shape) })
     }
@@ -100,7 +103,7 @@ impl Model {
     pub fn examine(config: &Config, task: Task, weights: &Weights, batch: &Batch) -> Result<Examined> {
         let (family, shape) = family_and_shape(config)?;
         let checkpoint = Checkpoint::new(weights, &family.names)?;
-        let head = Head::load(&checkpoint, family, task, shape.hidden, config)?;
+        let head = Head::load(&checkpoint, family, task, &shape, config)?;
         let (xs, moved) = encoder::examine(&checkpoint, &shape, batch, head.reads())?;
         let context = Context::new(&batch.bounds, &|| false);
         Ok(Examined { moved, logits: head.forward(&xs, &context)? })

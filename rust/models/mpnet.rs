@@ -13,9 +13,11 @@ pub(super) const MPNET: Family = Family {
     tokenizer_class: "MPNetTokenizer",
     names: Names {
         prefix: "mpnet.",
-        query: "encoder.layer.{}.attention.attn.q",
-        key: "encoder.layer.{}.attention.attn.k",
-        value: "encoder.layer.{}.attention.attn.v",
+        qkv: &[
+            "encoder.layer.{}.attention.attn.q",
+            "encoder.layer.{}.attention.attn.k",
+            "encoder.layer.{}.attention.attn.v",
+        ],
         attention_output: "encoder.layer.{}.attention.attn.o",
         attention_norm: "encoder.layer.{}.attention.LayerNorm",
         ..bert::NAMES

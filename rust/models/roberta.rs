@@ -16,6 +16,8 @@ pub(super) const ROBERTA: Family = Family {
     sequence_head: SequenceHead {
         dense: Place::Top("classifier.dense"),
         activation: HeadActivation::Always(Activation::Tanh),
+        norm: None,
+        for_tokens: false,
         output: "classifier.out_proj",
     },
     shape,
@@ -52,7 +54,7 @@ fn xl_shape(config: &Config) -> Result<Shape> {
         position_rows: config.size("max_position_embeddings", 514)?,
         segments: config.size("type_vocab_size", 1)?,
         norm_eps: config.number("layer_norm_eps", 1e-5)?,
-        norms: Norms::BeforeBlocks,
+        norms: Norms::Before,
         ..shape(config)?
     })
 }

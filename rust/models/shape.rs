@@ -6,6 +6,8 @@ use crate::kernels::Activation;
 use crate::layers::{Distances, Positions};
 use crate::types::one_of;
 
+pub(super) use super::order::{Layers, View};
+
 /// Sizes and options of one encoder.
 #[derive(Debug, Clone, PartialEq)]
 pub(super) struct Shape {
@@ -27,58 +29,45 @@ pub(super) struct Shape {
     pub projection: Projection,
     pub terms: Terms,
     pub convolution: Option<ConvolutionShape>,
-}
-
-/// Layers in the order in which they are computed.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) enum Layers {
-    /// So many, each with weights of its own.
-    Each(usize),
-    /// Groups of layers; each of these has `inner` ones with weights, and is computed over and over.
-    Grouped { layers: usize, groups: usize, inner: usize },
-}
-
-impl Layers {
-    /// How many are computed.
-    pub(super) fn computed(self) -> usize {
-        match self {
-            Self::Each(layers) => layers,
-            Self::Grouped { layers, inner, .. } => layers * inner,
-        }
-    }
-
-    /// How many have weights.
-    pub(super) fn distinct(self) -> usize {
-        match self {
-            Self::Each(layers) => layers,
-            Self::Grouped { groups, inner, .. } => groups * inner,
-        }
-    }
-
-    /// The one that is computed at a step.
-    pub(super) fn at(self, step: usize) -> usize {
-        match self {
-            Self::Each(_) => step,
-            Self::Grouped { layers, groups, inner } => step / inner * groups / layers * inner + step % inner,
-        }
-    }
-
-    /// What stands for a layer in names of tensors.
-    pub(super) fn name(self, distinct: usize) -> String {
-        match self {
-            Self::Each(_) => distinct.to_string(),
-            Self::Grouped { inner, .. } => format!("{}.albert_layers.{}", distinct / inner, distinct % inner),
-        }
-    }
+    /// One for each layer with weights; none = every layer sees whole sequences, and places are in a table.
+    pub views: Vec<View>,
+    /// Whether half of what the feed-forward block is wide multiplies the other half.
+    pub gated: bool,
+    pub biases: Biases,
+    /// What a sequence head reads.
+    pub pooling: Pooling,
 }
 
 /// Where norms stand.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum Norms {
     /// Over the embeddings and over the sum at the end of each block.
-    AfterBlocks,
+    After,
     /// In front of each block and after the last one.
-    BeforeBlocks,
+    Before,
+    /// Over the embeddings, in front of each block but the first, and after the last one.
+    Between,
+}
+
+/// Which parts have biases; what stands behind the head always has one.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[expect(clippy::struct_excessive_bools, reason = "each is a key of a configuration")]
+pub(super) struct Biases {
+    pub attention: bool,
+    pub feed_forward: bool,
+    pub norms: bool,
+    pub head: bool,
+}
+
+impl Biases {
+    pub(super) const ALL: Self = Self { attention: true, feed_forward: true, norms: true, head: true };
+}
+
+/// From rows of a sequence to one.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Pooling {
+    First,
+    Mean,
 }
 
 /// Where rows of the tables' width get the network's.
@@ -148,8 +137,15 @@ impl Shape {
     pub(super) fn longest(&self) -> usize {
         match self.terms {
             Terms::PerLayer { positions, .. } => positions,
+            // Angles have no end, but the network was made for so many places.
+            _ if !self.views.is_empty() => self.position_rows,
             _ => self.positions.limit(self.position_rows),
         }
+    }
+
+    /// What a layer with weights sees.
+    pub(super) fn view(&self, layer: usize) -> View {
+        self.views.get(layer).copied().unwrap_or(View::PLAIN)
     }
 
     /// Layers that have relative embeddings of their own stand for the table of places, which is then not read.
@@ -178,6 +174,11 @@ impl Shape {
         }
         if !self.hidden.is_multiple_of(self.heads) {
             let message = format!("hidden size: expected a multiple of {} heads, got {}", self.heads, self.hidden);
+            return Err(Error::format(&config.file, message));
+        }
+        let width = self.hidden / self.heads;
+        if self.views.iter().any(|view| view.theta.is_some()) && !width.is_multiple_of(2) {
+            let message = format!("hidden size: expected an even number for each of {} heads, got {width}", self.heads);
             return Err(Error::format(&config.file, message));
         }
         for key in ["is_decoder", "add_cross_attention"] {

@@ -34,6 +34,12 @@ DEBERTA_V3 = {
     "pos_att_type": "p2c|c2p",
     "position_biased_input": False,
 }
+MODERN = {
+    "tokenizer_class": "PreTrainedTokenizerFast",
+    "model_input_names": ["input_ids", "attention_mask"],
+    "model_max_length": 48,
+    **{f"{name}_token": f"[{name.upper()}]" for name in ("unk", "cls", "sep", "pad", "mask")},
+}
 DISTIL = {"dim": 32, "n_layers": 2, "n_heads": 4, "hidden_dim": 64, "max_position_embeddings": 64}
 
 
@@ -49,7 +55,7 @@ class Checkpoint:
     config: dict[str, Any] = field(default_factory=dict)
     files: str = "tokenizer.json"
     settings: dict[str, Any] | None = field(default_factory=lambda: {"model_max_length": 48})
-    layout: str = "single"  # single, sharded, f16, bf16, gamma, extra
+    layout: str = "single"  # single, sharded, f16, bf16, gamma, extra, newer
 
 
 def _bert(lower: bool = False, **more: Any) -> dict[str, Any]:
@@ -76,6 +82,17 @@ def table() -> list[Checkpoint]:
     sequence = {"token": False}
     multi = {"problem_type": "multi_label_classification"}
     small = {"model_max_length": 16}
+    modern = tok.modernbert()
+    modern_ids = {
+        "num_hidden_layers": 4,
+        "local_attention": 8,
+        "global_rope_theta": 900.0,
+        "local_rope_theta": 70.0,
+        **{
+            f"{name}_token_id": modern.token_to_id(token)
+            for name, token in {"pad": "[PAD]", "bos": "[CLS]", "cls": "[CLS]", "eos": "[SEP]", "sep": "[SEP]"}.items()
+        },
+    }
     map_ = {"unk_token": "[UNK]", "mask_token": {"__type": "AddedToken", "content": "[MASK]", "lstrip": True}}
     return [
         Checkpoint("bert-ner", "Bert", IOB2, cased, settings=_bert()),
@@ -281,6 +298,44 @@ def table() -> list[Checkpoint]:
         ),
         Checkpoint("xlm-roberta-xl-ner", "XLMRobertaXL", IOB1, xlmr, config=roberta),
         Checkpoint("xlm-roberta-xl-language", "XLMRobertaXL", 3, xlmr, **sequence, config=roberta),
+        Checkpoint("modernbert-ner", "ModernBert", IOB2, modern, config=modern_ids, settings=MODERN),
+        Checkpoint(
+            "modernbert-ner-biases",
+            "ModernBert",
+            PLAIN,
+            modern,
+            settings=MODERN,
+            layout="bf16",
+            config={
+                **modern_ids,
+                **{f"{part}_bias": True for part in ("attention", "mlp", "norm", "classifier")},
+                "intermediate_size": 52,
+                "norm_eps": 3e-3,
+                "local_rope_theta": None,
+                "local_attention": 13,
+                "hidden_activation": "silu",
+                "classifier_activation": "tanh",
+            },
+        ),
+        Checkpoint(
+            "modernbert-ner-newer",
+            "ModernBert",
+            BIOES,
+            modern,
+            settings=MODERN,
+            layout="newer",
+            config={**modern_ids, "global_attn_every_n_layers": 2},
+        ),
+        Checkpoint("modernbert-sentiment", "ModernBert", 3, modern, **sequence, config=modern_ids, settings=MODERN),
+        Checkpoint(
+            "modernbert-moderation",
+            "ModernBert",
+            4,
+            modern,
+            **sequence,
+            settings=MODERN,
+            config={**modern_ids, "classifier_pooling": "mean", "num_hidden_layers": 3, **multi},
+        ),
     ]
 
 
@@ -301,7 +356,9 @@ def build(row: Checkpoint, folder: Path, seed: int) -> None:
         for name, parameter in model.named_parameters():
             scale = 0.18 if parameter.dim() > 1 else 0.15
             scale = 1.0 if "embeddings.weight" in name else scale
-            scale = 0.5 if name.startswith("classifier") and parameter.dim() > 1 else scale
+            if name.startswith("classifier") and parameter.dim() > 1:
+                # What is normalized in front of it is larger, and the noise of float32 as well.
+                scale = 0.25 if row.model == "ModernBert" else 0.5
             parameter.copy_(torch.randn_like(parameter) * scale + float("norm.weight" in name.lower()))
     if row.layout in ("f16", "bf16"):
         model = model.to(torch.float16 if row.layout == "f16" else torch.bfloat16)
@@ -313,6 +370,23 @@ def build(row: Checkpoint, folder: Path, seed: int) -> None:
             lambda values: [values.pop(key, None) for key in ("id2label", "label2id")],
             num_labels=5,
         )
+
+
+def finish(row: Checkpoint, folder: Path) -> None:
+    """What the reference of these goldens can not read, but its successors write."""
+    if row.layout != "newer":
+        return
+
+    def newer(values: dict[str, Any]) -> None:
+        every = values.pop("global_attn_every_n_layers")
+        kinds = [("full_attention", "global_rope_theta"), ("sliding_attention", "local_rope_theta")]
+        values["rope_parameters"] = {
+            kind: {"rope_theta": values.pop(key), "rope_type": "default"} for kind, key in kinds
+        }
+        layers = range(values["num_hidden_layers"])
+        values["layer_types"] = [kinds[layer % every != 0][0] for layer in layers]
+
+    _edit(folder / "config.json", newer)
 
 
 def _relayout(layout: str, folder: Path) -> None:

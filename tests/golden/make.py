@@ -42,6 +42,7 @@ def main() -> None:
             shutil.rmtree(folder, ignore_errors=True)
             checkpoints.build(row, folder, seed)
             case, seed = reference(row, folder), seed + 1000
+        checkpoints.finish(row, folder)
         file = HERE / "cases" / f"{row.name}.json"
         file.parent.mkdir(exist_ok=True)
         file.write_text(json.dumps(case, ensure_ascii=True, separators=(",", ":")) + "\n", encoding="utf-8")

@@ -76,7 +76,38 @@ def mpnet() -> Tokenizer:
 
 
 def byte_level(prefix_space: bool = False) -> Tokenizer:
-    """Byte-level BPE as RoBERTa has it; merges by count, ties by text."""
+    """Byte-level BPE as RoBERTa has it."""
+    merges = _merges()
+    tokens = [*ROBERTA_SPECIAL[:4], *sorted(pre_tokenizers.ByteLevel.alphabet()), *map("".join, merges), "<mask>"]
+    vocabulary = {token: index for index, token in enumerate(dict.fromkeys(tokens))}
+    tokenizer = Tokenizer(models.BPE(vocabulary, merges, continuing_subword_prefix="", end_of_word_suffix=""))
+    tokenizer.pre_tokenizer = pre_tokenizers.ByteLevel(add_prefix_space=prefix_space)
+    tokenizer.decoder = decoders.ByteLevel()
+    tokenizer.post_processor = processors.RobertaProcessing(("</s>", 2), ("<s>", 0), True, prefix_space)
+    tokenizer.add_special_tokens([*ROBERTA_SPECIAL[:4], AddedToken("<mask>", lstrip=True, special=True)])
+    return tokenizer
+
+
+def modernbert() -> Tokenizer:
+    """Byte-level BPE as ModernBERT has it: BERT's special tokens behind the vocabulary, and composed letters."""
+    merges = _merges()
+    tokens = [*sorted(pre_tokenizers.ByteLevel.alphabet()), *map("".join, merges)]
+    vocabulary = {token: index for index, token in enumerate(dict.fromkeys(tokens))}
+    tokenizer = Tokenizer(models.BPE(vocabulary, merges))
+    tokenizer.normalizer = normalizers.NFC()
+    tokenizer.pre_tokenizer = pre_tokenizers.ByteLevel(add_prefix_space=False)
+    tokenizer.decoder = decoders.ByteLevel()
+    special = ["[UNK]", "[CLS]", "[SEP]", "[PAD]"]
+    tokenizer.add_special_tokens([*special, AddedToken("[MASK]", lstrip=True, special=True)])
+    ids = [(token, tokenizer.token_to_id(token)) for token in ("[CLS]", "[SEP]")]
+    tokenizer.post_processor = processors.TemplateProcessing(
+        single="[CLS] $A [SEP]", pair="[CLS] $A [SEP] $B [SEP]", special_tokens=ids
+    )
+    return tokenizer
+
+
+def _merges() -> list[tuple[str, str]]:
+    """Merges of bytes by count, ties by text."""
     pre_tokenizer = pre_tokenizers.ByteLevel(add_prefix_space=False)
     words = [(list(word), count) for word, count in sorted(_words(pre_tokenizer, None).items())]
     merges: list[tuple[str, str]] = []
@@ -93,14 +124,7 @@ def byte_level(prefix_space: bool = False) -> Tokenizer:
                 if (parts[at], parts[at + 1]) == best:
                     parts[at : at + 2] = ["".join(best)]
                 at += 1
-    tokens = [*ROBERTA_SPECIAL[:4], *sorted(pre_tokenizers.ByteLevel.alphabet()), *map("".join, merges), "<mask>"]
-    vocabulary = {token: index for index, token in enumerate(dict.fromkeys(tokens))}
-    tokenizer = Tokenizer(models.BPE(vocabulary, merges, continuing_subword_prefix="", end_of_word_suffix=""))
-    tokenizer.pre_tokenizer = pre_tokenizers.ByteLevel(add_prefix_space=prefix_space)
-    tokenizer.decoder = decoders.ByteLevel()
-    tokenizer.post_processor = processors.RobertaProcessing(("</s>", 2), ("<s>", 0), True, prefix_space)
-    tokenizer.add_special_tokens([*ROBERTA_SPECIAL[:4], AddedToken("<mask>", lstrip=True, special=True)])
-    return tokenizer
+    return merges
 
 
 def unigram(special: list[str], split: bool = True) -> Tokenizer:

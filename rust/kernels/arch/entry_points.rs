@@ -70,6 +70,15 @@ macro_rules! entry_points {
                 unsafe { run(*self, row, scale) }
             }
 
+            fn rotate(&self, xs: &[f32], width: usize, stride: usize, turns: &[f32], turned: &mut [f32]) {
+                #[target_feature(enable = $features)]
+                fn run(isa: $isa, xs: &[f32], width: usize, stride: usize, turns: &[f32], turned: &mut [f32]) {
+                    rotary::rotate::<$vector>(isa, xs, width, stride, turns, turned);
+                }
+                // SAFETY: a token exists only where its features were detected.
+                unsafe { run(*self, xs, width, stride, turns, turned) }
+            }
+
             fn has_bfloat16(&self) -> bool {
                 ($bfloat16)(*self)
             }

@@ -56,6 +56,10 @@ pub(super) trait Kernels: Sync {
     /// Rows of `inputs` numbers to rows of cells of four int8, and what each row is to be multiplied with.
     fn quantize(&self, xs: &[f32], inputs: usize, rows: &mut [u32], factors: &mut [f32]);
 
+    /// Rows of `width` numbers, each `stride` after the one before, turned by the cosines and sines of `turns`
+    /// (`rotary.rs`).
+    fn rotate(&self, xs: &[f32], width: usize, stride: usize, turns: &[f32], turned: &mut [f32]);
+
     /// What is added to the int8 of such a row (`int8.rs`).
     fn shift(&self) -> i32;
 

@@ -24,6 +24,17 @@ impl Kernels for Scalar {
         int8::quantize(xs, inputs, rows, factors, self.shift());
     }
 
+    fn rotate(&self, xs: &[f32], width: usize, stride: usize, turns: &[f32], turned: &mut [f32]) {
+        let half = width / 2;
+        for ((x, turn), turned) in xs.chunks(stride).zip(turns.chunks_exact(width)).zip(turned.chunks_exact_mut(width))
+        {
+            for at in 0..half {
+                let (x, y, cos, sin) = (x[at], x[half + at], turn[at], turn[half + at]);
+                (turned[at], turned[half + at]) = (x * cos - y * sin, y * cos + x * sin);
+            }
+        }
+    }
+
     fn shift(&self) -> i32 {
         int8::UNSIGNED
     }
@@ -97,7 +108,7 @@ fn exponentials(row: &mut [f32], scale: f32) -> f64 {
 /// - That of [`Kernels::multiply`].
 #[allow(unsafe_code)]
 unsafe fn multiply(product: &Product<'_>, panels: Range<usize>) {
-    let Panels { cells, outputs, depth, width, dtype, integers } = product.weights;
+    let Panels { cells, depth, width, dtype, integers, .. } = product.weights;
     for row in 0..product.rows {
         let x = &product.cells[row * product.stride..][..depth];
         for panel in panels.clone() {
@@ -113,15 +124,20 @@ unsafe fn multiply(product: &Product<'_>, panels: Range<usize>) {
             } else {
                 pairs().for_each(|(&x, w)| add_numbers(dtype, &mut sums, x, w));
             }
-            let present = width.min(outputs - column);
+            let (columns, half) = (product.columns(panel), width / 2);
             if let Some((bias, activation)) = product.bias {
-                for (sum, bias) in sums.iter_mut().zip(&bias[column..]) {
+                for (at, (sum, bias)) in sums.iter_mut().zip(&bias[column..]).enumerate() {
+                    let activation = if product.gated && at >= half { Activation::Linear } else { activation };
                     *sum = activate(*sum + bias, activation);
                 }
             }
+            if product.gated {
+                let (gated, gates) = sums.split_at_mut(half);
+                gated.iter_mut().zip(gates).for_each(|(sum, gate)| *sum *= *gate);
+            }
             // SAFETY: the caller's.
-            let out = unsafe { product.out.row(row, column, present) };
-            out.copy_from_slice(&sums[..present]);
+            let out = unsafe { product.out.row(row, columns.start, columns.len()) };
+            out.copy_from_slice(&sums[..columns.len()]);
         }
     }
 }

@@ -20,12 +20,20 @@ pub(super) struct Scratch {
     keys: Vec<u32>,
     /// Packed.
     values: Vec<u32>,
-    /// Rows of queries, keys or exponentials, as bfloat16.
-    narrow: Vec<u32>,
+    room: Room,
     scores: Vec<f32>,
     /// Of each row of the block the inverse of its sum.
     factors: Vec<f32>,
     terms: Terms,
+}
+
+/// Rows on their way to cells.
+#[derive(Default)]
+pub(super) struct Room {
+    /// Queries or keys that were turned.
+    turned: Vec<f32>,
+    /// Queries, keys or exponentials, as bfloat16.
+    narrow: Vec<u32>,
 }
 
 pub(super) struct Head<'a> {
@@ -44,11 +52,11 @@ pub(super) struct Head<'a> {
 impl Head<'_> {
     /// Mixes the values for the first `queries` rows.
     pub(super) fn attend(&self, scratch: &mut Scratch, queries: usize, out: Out<'_>) {
-        let (length, panel, [_, keys_of, _]) = (self.rows.len(), self.kernels.panel_width(), self.inputs);
-        let Scratch { keys, values, narrow, scores, factors, terms } = scratch;
-        self.pack(keys_of, self.rows.clone(), narrow, keys);
+        let (length, panel, [queries_of, keys_of, _]) = (self.rows.len(), self.kernels.panel_width(), self.inputs);
+        let Scratch { keys, values, room, scores, factors, terms } = scratch;
+        self.pack(keys_of, self.rows.clone(), self.scheme.turns, room, keys);
         self.pack_values(values);
-        terms.prepare(self, narrow);
+        terms.prepare(self, room);
         let block = match self.scheme.span {
             Span::Window(width) => NEIGHBOURS.min(BLOCK / length.min(2 * width + NEIGHBOURS)),
             Span::Full | Span::Causal => BLOCK / length,
@@ -60,14 +68,15 @@ impl Head<'_> {
             seen.start -= seen.start % panel; // whole panels are left out, and whole pairs of values
             let (rows, columns) = (block.len(), seen.len());
             let scores = grown(scores, rows * columns);
-            let queries = self.cells(self.inputs[0], self.rows.start + first..self.rows.start + block.end, narrow);
+            let (start, turns) = (self.rows.start, self.turns(first));
+            let queries = self.cells(queries_of, start + first..start + block.end, turns, room);
             self.product(rows, queries, keys, seen.clone(), Out::new(scores, columns));
             terms.add(self, queries, block.clone(), &seen, scores);
             factors.clear();
             for (query, row) in block.clone().zip(scores.chunks_exact_mut(columns)) {
                 factors.push(1.0 / self.exponentials(query, &seen, row));
             }
-            self.mix(scores, &seen, values, narrow, out.from(first, 0));
+            self.mix(scores, &seen, values, &mut room.narrow, out.from(first, 0));
             for (row, factor) in factors.iter().enumerate() {
                 // SAFETY: no other task has this head of these rows; the slice is gone before the next one is made.
                 let mixed = unsafe { out.row(first + row, 0, self.width) };
@@ -133,36 +142,56 @@ impl Head<'_> {
     ) {
         let (dtype, width) = (self.scheme.dtype, self.kernels.panel_width());
         let weights = Panels { cells: panels, outputs, depth, width, dtype, integers: None };
-        let product = Product { rows, cells, stride, factors: &[], weights, next: 1, bias: None, out };
+        let product = Product { rows, cells, stride, factors: &[], weights, next: 1, bias: None, gated: false, out };
         // SAFETY: what is written is scratch memory, or this head's part of rows that no other task has.
         unsafe { self.kernels.multiply(&product, 0..weights.count()) };
     }
 
-    /// This head's part of some rows as cells, and how far apart they are: in float32 those that are there.
+    /// By what the rows of the sequence are turned, from one on.
+    fn turns(&self, first: usize) -> Option<&[f32]> {
+        self.scheme.turns.map(|turns| &turns[first * self.width..])
+    }
+
+    /// This head's part of some rows as cells, and how far apart they are: in float32, unless they are turned, those that
+    /// are there.
     pub(super) fn cells<'b>(
         &self,
         rows_of: Columns<'b>,
         rows: Range<usize>,
-        narrow: &'b mut Vec<u32>,
+        turns: Option<&[f32]>,
+        room: &'b mut Room,
     ) -> (&'b [u32], usize) {
-        let values = rows_of.from(rows.start, self.index * self.width);
+        let (mut values, mut stride) = (rows_of.from(rows.start, self.index * self.width), rows_of.stride);
+        if let Some(turns) = turns {
+            let turned = grown(&mut room.turned, rows.len() * self.width);
+            self.kernels.rotate(values, self.width, stride, turns, turned);
+            (values, stride) = (turned, self.width);
+        }
         if self.scheme.dtype == Dtype::Float32 {
-            return (bytemuck::cast_slice(values), rows_of.stride);
+            return (bytemuck::cast_slice(values), stride);
         }
         let depth = self.scheme.dtype.cells(self.width);
-        let cells = grown(narrow, rows.len() * depth);
-        self.kernels.narrow(values, self.width, rows_of.stride, cells);
+        let cells = grown(&mut room.narrow, rows.len() * depth);
+        self.kernels.narrow(values, self.width, stride, cells);
         (cells, depth)
     }
 
     /// Rows as outputs of a product: each is a column of a panel.
-    pub(super) fn pack(&self, rows_of: Columns<'_>, rows: Range<usize>, narrow: &mut Vec<u32>, packed: &mut Vec<u32>) {
+    pub(super) fn pack(
+        &self,
+        rows_of: Columns<'_>,
+        rows: Range<usize>,
+        turns: Option<&[f32]>,
+        room: &mut Room,
+        packed: &mut Vec<u32>,
+    ) {
         let (count, panel) = (rows.len(), self.kernels.panel_width());
         let depth = self.scheme.dtype.cells(self.width);
         let packed = grown(packed, count.next_multiple_of(panel) * depth);
         for (first, packed) in (0..count).step_by(panel).zip(packed.chunks_exact_mut(panel * depth)) {
             let group = rows.start + first..rows.start + count.min(first + panel);
-            let (cells, stride) = self.cells(rows_of, group.clone(), narrow);
+            let turns = turns.map(|turns| &turns[first * self.width..]);
+            let (cells, stride) = self.cells(rows_of, group.clone(), turns, room);
             for (key, row) in cells.chunks(stride).take(group.len()).enumerate() {
                 for (packed, &cell) in packed.chunks_exact_mut(panel).zip(&row[..depth]) {
                     packed[key] = cell;

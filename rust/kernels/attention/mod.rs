@@ -97,13 +97,16 @@ pub struct Attention<'a> {
     pub scores: Scores<'a>,
     /// Which of them count.
     pub span: Span,
+    /// By what queries and keys are turned first: for each place in a sequence the cosines of half a head's columns, then
+    /// the sines.
+    pub turns: Option<&'a [f32]>,
 }
 
 impl Attention<'_> {
     /// `softmax(q kᵀ / √d)` over whole sequences, of heads of `d = hidden / heads` columns.
     pub fn plain(dtype: Dtype, heads: usize, hidden: usize) -> Self {
         let scale = ((hidden / heads) as f32).sqrt().recip();
-        Self { dtype, heads, scale, scores: Scores::Plain, span: Span::Full }
+        Self { dtype, heads, scale, scores: Scores::Plain, span: Span::Full, turns: None }
     }
 }
 
@@ -159,6 +162,11 @@ fn attend_all(
     }
     let longest = bounds.rows().map(|rows| rows.len()).max().unwrap_or(0);
     scheme.scores.check(longest, heads);
+    if let Some(turns) = scheme.turns {
+        let (width, needed) = (hidden / heads, longest * hidden / heads);
+        assert!(width.is_multiple_of(2), "attention: heads of {width} columns have no halves");
+        assert!(turns.len() >= needed, "attention: {} cosines and sines, and {needed} are needed", turns.len());
+    }
     let sequences: Vec<_> = bounds.rows().enumerate().filter(|(_, rows)| !rows.is_empty()).collect();
     let out = Out::new(out, hidden);
     parallel(sequences.len() * heads, |task| {

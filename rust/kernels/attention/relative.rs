@@ -3,7 +3,7 @@
 use std::ops::Range;
 
 use super::Scores;
-use super::head::{Head, grown};
+use super::head::{Head, Room, grown};
 use crate::kernels::gemm::Out;
 
 impl Scores<'_> {
@@ -34,15 +34,15 @@ pub(super) struct Terms {
 
 impl Terms {
     /// What is the same for all blocks of queries.
-    pub(super) fn prepare(&mut self, head: &Head<'_>, narrow: &mut Vec<u32>) {
+    pub(super) fn prepare(&mut self, head: &Head<'_>, room: &mut Room) {
         let Scores::Relative { keys, queries, index } = head.scheme.scores else { return };
         let rows = rows(index);
         if let Some(keys) = keys {
-            head.pack(keys, 0..rows, narrow, &mut self.keys);
+            head.pack(keys, 0..rows, None, room, &mut self.keys);
         }
         if let Some(queries) = queries {
-            head.pack(queries, 0..rows, narrow, &mut self.queries);
-            let cells = head.cells(head.inputs[1], head.rows.clone(), narrow);
+            head.pack(queries, 0..rows, None, room, &mut self.queries);
+            let cells = head.cells(head.inputs[1], head.rows.clone(), head.scheme.turns, room);
             multiply(head, head.rows.len(), cells, &self.queries, rows, &mut self.of_keys);
         }
     }

@@ -18,7 +18,17 @@ fn sees(span: Span, query: usize, key: usize) -> bool {
 /// One sequence by the definition.
 fn definition(scheme: &Attention<'_>, qkv: &[f32], hidden: usize) -> Vec<f64> {
     let (length, width) = (qkv.len() / (3 * hidden), hidden / scheme.heads);
-    let at = |which: usize, row: usize, column: usize| f64::from(qkv[row * 3 * hidden + which * hidden + column]);
+    let plain = |which: usize, row: usize, column: usize| f64::from(qkv[row * 3 * hidden + which * hidden + column]);
+    let at = |which: usize, row: usize, column: usize| {
+        let Some(turns) = scheme.turns.filter(|_| which < 2) else { return plain(which, row, column) };
+        let (half, within) = (width / 2, column % width);
+        let [cos, sin] = [0, half].map(|part| f64::from(turns[row * width + part + within % half]));
+        if within < half {
+            plain(which, row, column) * cos - plain(which, row, column + half) * sin
+        } else {
+            plain(which, row, column) * cos + plain(which, row, column - half) * sin
+        }
+    };
     let mut out = vec![0.0; length * hidden];
     for (query, head) in (0..length).flat_map(|row| (0..scheme.heads).map(move |head| (row, head))) {
         let columns = head * width..(head + 1) * width;
@@ -110,9 +120,33 @@ fn every_kind_of_scores_and_span_is_the_definition() {
     ];
     for scores in kinds {
         for span in [Span::Full, Span::Causal, Span::Window(0), Span::Window(5), Span::Window(100), Span::Window(999)] {
-            check(&Attention { dtype: Dtype::Float32, heads, scale: 0.11, scores, span }, &lengths, hidden);
+            check(
+                &Attention { dtype: Dtype::Float32, heads, scale: 0.11, scores, span, turns: None },
+                &lengths,
+                hidden,
+            );
         }
     }
+}
+
+#[test]
+fn queries_and_keys_are_turned_at_their_places() {
+    for (lengths, heads, hidden) in [([1, 3, 40], 2, 4), ([130, 2, 70], 2, 12), ([90, 1, 1], 1, 70)] {
+        let angles = (0..130 * hidden / heads).map(|at| (at * 13 % 29) as f32 / 4.0);
+        // Not of one angle: that each is used where it belongs shows better.
+        let turns: Vec<f32> = angles.map(f32::cos).collect();
+        for span in [Span::Full, Span::Window(6), Span::Causal] {
+            let turns = Some(&turns[..]);
+            check(&Attention { span, turns, ..Attention::plain(Dtype::Float32, heads, hidden) }, &lengths, hidden);
+        }
+    }
+}
+
+#[test]
+#[should_panic(expected = "attention: 2 cosines and sines, and 4 are needed")]
+fn turns_reach_the_last_place() {
+    let scheme = Attention { turns: Some(&[1.0; 2]), ..Attention::plain(Dtype::Float32, 1, 2) };
+    attention(&scheme, Columns::thirds(&[0.0; 12], 2), &Bounds::from_lengths([2]), Rows::All, &mut [0.0; 4]);
 }
 
 #[test]

@@ -9,7 +9,7 @@ use crate::kernels::arch::Vector;
 use crate::kernels::arch::entry_points::{entry_points, operators, products};
 use crate::kernels::gemm::{self, Product};
 use crate::kernels::micro::{Halves, Micro, Single};
-use crate::kernels::{Activation, Norm, activation, bf16, int8, norm, softmax};
+use crate::kernels::{Activation, Norm, activation, bf16, int8, norm, rotary, softmax};
 use crate::types::Dtype;
 
 /// Exists only where the CPU has NEON, and what its level adds.

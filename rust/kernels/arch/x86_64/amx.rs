@@ -211,6 +211,7 @@ impl Sample {
             weights,
             next: 1,
             bias: None,
+            gated: false,
             out: Out::new(out, *outputs),
         };
         multiply(&product, 0..weights.count());

@@ -13,7 +13,7 @@ use crate::kernels::micro::{Halves, Micro, Single};
 #[cfg(test)]
 use crate::kernels::tiles::Emulated;
 use crate::kernels::tiles::{self, Tiles};
-use crate::kernels::{Activation, Norm, activation, bf16, int8, norm, softmax};
+use crate::kernels::{Activation, Norm, activation, bf16, int8, norm, rotary, softmax};
 use crate::types::Dtype;
 
 /// Exists only where the CPU has AVX-512F and BW, and what its level adds.
