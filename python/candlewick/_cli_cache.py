@@ -1,4 +1,4 @@
-"""`candlewick cache`: what is kept of packed and converted weights, and the way to be rid of it."""
+"""`candlewick cache`: what is kept of packed and converted weights and references, and the way to be rid of it."""
 
 from __future__ import annotations
 
@@ -7,6 +7,7 @@ from pathlib import Path
 
 from candlewick import _native, _packed
 from candlewick._checkpoint import cache, manifest
+from candlewick._verify import saved
 
 
 def listing() -> list[str]:
@@ -16,6 +17,7 @@ def listing() -> list[str]:
         return ["no cache: this user has no home"]
     rows = _native.cache_list(folder)
     rows += [(one.model, "converted", one.size, one.used) for one in cache.conversions()]
+    rows += [(model, "reference", size, changed) for model, size, changed in saved.kept()]
     rows.sort(key=lambda row: -row[3])
     size = sum(row[2] for row in rows)
     lines = [f"{folder}: {len(rows)} models, {_bytes(size)}"]
@@ -31,7 +33,9 @@ def clear() -> str:
     folder = _packed.folder()
     packed, packed_bytes = _native.cache_clear(folder) if folder is not None else (0, 0)
     converted, converted_bytes = cache.clear()
-    return f"{packed + converted} models removed, {_bytes(packed_bytes + converted_bytes)}"
+    references, reference_bytes = saved.clear()
+    size = packed_bytes + converted_bytes + reference_bytes
+    return f"{packed + converted + references} models removed, {_bytes(size)}"
 
 
 def _name(folder: str) -> str:

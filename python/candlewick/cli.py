@@ -52,6 +52,7 @@ def main() -> None:
 
 def _run() -> int:
     from candlewick._cli_input import InputFileError
+    from candlewick._verify import VerificationError
     from candlewick.errors import CandlewickError, ParameterError
 
     warnings.showwarning = _show_warning
@@ -60,7 +61,7 @@ def _run() -> int:
     except ParameterError as error:
         _fail(str(error))
         return 2
-    except (CandlewickError, InputFileError) as error:
+    except (CandlewickError, InputFileError, VerificationError) as error:
         return _fail(str(error))
     except BrokenPipeError:
         # The reader has gone; without this, Python would complain again when it flushes at exit.
@@ -107,6 +108,10 @@ def _app() -> Any:
     output = typer.Option(None, "--output", "-o", metavar="FILE", help="Where to write; by default standard output.")
     out = typer.Argument(
         None, metavar="OUT", help="The folder to write; without one, the cache, where loading would put it."
+    )
+    models = typer.Argument(..., metavar="MODEL", help="Hub ids or folders.")
+    more = typer.Option(
+        [], "--file", "-f", metavar="FILE", help="More texts: a .txt file (a line is a text), .jsonl or .csv."
     )
     batch = typer.Option(None, metavar="N", help="Most texts per forward pass.")
     threads = typer.Option(None, metavar="N", help="Threads; by default what this machine allows.")
@@ -247,11 +252,50 @@ def _app() -> Any:
 
         print("\n".join(run(model, out, revision=revision, overwrite=overwrite)))
 
+    @app.command(
+        epilog=_examples(
+            "candlewick verify dslim/bert-base-NER",
+            "candlewick verify ./model --file texts.txt --save",
+            "candlewick verify ./model --dtype bfloat16 --tolerance 0.05",
+        )
+    )
+    def verify(
+        models: list[str] = models,
+        file: list[Path] = more,
+        column: str = column,
+        revision: str = revision,
+        dtype: str = typer.Option("float32", metavar="NAME", help="What is compared: float32, bfloat16, int8 or auto."),
+        tolerance: float = typer.Option(1e-5, metavar="X", help="How far scores may differ."),
+        save: bool = typer.Option(False, "--save", help="Keep the reference, for machines without transformers."),
+        only_saved: bool = typer.Option(False, "--saved", help="Use the kept one even where transformers is there."),
+    ) -> None:
+        """Compare a model's answers with those of transformers, or with a reference that was kept.
+
+        The exit code is 0 if all scores are within the tolerance and no label is another one, else 1.
+        """
+        from candlewick._cli_verify import run
+
+        good = True
+        for model in models:
+            lines, one = run(
+                model,
+                revision=revision,
+                files=file,
+                column=column,
+                dtype=dtype,
+                tolerance=tolerance,
+                save=save,
+                only_saved=only_saved,
+            )
+            print("\n".join(lines))
+            good = good and one
+        raise typer.Exit(0 if good else 1)
+
     @app.command(context_settings={"help_option_names": []})
     def serve() -> None:
         """Serve models with the HTTP interface of the Inference API."""  # listed in --help; `main` answers it
 
-    cache = typer.Typer(help="Packed and converted weights that are kept on disk.", no_args_is_help=True)
+    cache = typer.Typer(help="Packed and converted weights and references that are kept on disk.", no_args_is_help=True)
     app.add_typer(cache, name="cache")
 
     @cache.command("list")

@@ -7,7 +7,6 @@ writes. It appears when it is complete, and is made anew when it is damaged.
 from __future__ import annotations
 
 import contextlib
-import os
 import shutil
 import tempfile
 import time
@@ -18,8 +17,9 @@ from candlewick._checkpoint import manifest
 from candlewick._checkpoint.convert import convert
 from candlewick._checkpoint.identity import identity
 from candlewick._checkpoint.manifest import Conversion
-from candlewick.errors import BackendError, ModelNotFoundError, ParameterError
+from candlewick.errors import BackendError, ModelNotFoundError
 
+_FOLDER = "converted"
 #: Bytes that all conversions may take; those used least recently go first.
 _LIMIT = 8 << 30
 #: What a conversion that is being made ends in, and the age, in seconds, of one that somebody left behind.
@@ -37,7 +37,7 @@ def converted(model: Path) -> Path:
         ParameterError: The cache is a folder that can't be used.
         BackendError: The cache can't be written, or is full.
     """
-    folder = _open()
+    folder = _packed.open_folder(_FOLDER, "converted weights")
     target = folder / identity(model)
     if manifest.is_whole(target):
         manifest.touch(target)
@@ -76,25 +76,7 @@ def clear() -> tuple[int, int]:
 
 def _folder() -> Path | None:
     parent = _packed.folder()
-    return None if parent is None else Path(parent) / "converted"
-
-
-def _open() -> Path:
-    """The folder, if nobody else may write to it: they could lay weights there before us."""
-    folder = _folder()
-    if folder is None:
-        raise ParameterError(f"{_packed.VARIABLE}: expected a folder for converted weights, got none and no home")
-    try:
-        for path in (folder.parent, folder):
-            path.mkdir(mode=0o700, parents=True, exist_ok=True)
-            if path.stat().st_uid != os.geteuid():
-                raise PermissionError(0, "the folder belongs to another user")
-            if path.stat().st_mode & 0o022:
-                raise PermissionError(0, "other users may write to the folder")
-    except OSError as error:
-        expected = f"{_packed.VARIABLE}: expected a folder for converted weights"
-        raise ParameterError(f"{expected}, got {folder.parent}: {error.strerror}") from error
-    return folder
+    return None if parent is None else Path(parent) / _FOLDER
 
 
 def _move(partial: Path, target: Path) -> None:

@@ -19,10 +19,14 @@ _SAMPLES, _BLOCK, _END = 256, 4096, 1 << 16
 
 def identity(model: Path) -> str:
     """A name for what a model's conversion would be: what it is called, and a hash of all that it is made from."""
-    hub = [part.removeprefix("models--") for part in model.parts if part.startswith("models--")]
-    name = re.sub(r"[^\w.-]", "_", hub[-1] if hub else model.resolve().name)[:80]
     text = "\n".join([_FORMAT, *(f"{file.name} {_version(file)} {_samples(file)}" for file in _sources(model))])
-    return f"{name}-{hashlib.sha256(text.encode()).hexdigest()[:16]}"
+    return f"{name_of(model)}-{hashlib.sha256(text.encode()).hexdigest()[:16]}"
+
+
+def name_of(model: Path) -> str:
+    """What a model is called, as a part of a file's name."""
+    hub = [part.removeprefix("models--") for part in model.parts if part.startswith("models--")]
+    return re.sub(r"[^\w.-]", "_", hub[-1] if hub else model.resolve().name)[:80]
 
 
 def _sources(model: Path) -> Iterator[Path]:
