@@ -37,7 +37,7 @@ fn main() {
     let fit = Fit { max_length: TOKENS, overlong: Overlong::Cut(Truncation::LongestFirst), side: None };
 
     let pool = Pool::new(NonZeroUsize::new(1));
-    let encode = || tokenizer.encode(0, &NINE_WORDS.into(), fit).unwrap();
+    let encode = || tokenizer.encode(0, &NINE_WORDS.into(), fit, None).unwrap();
     let forward = || {
         let encoded = encode();
         let batch = Batch::new(&[&encoded.windows[0]], model.limits().segments);
@@ -53,7 +53,7 @@ fn main() {
     println!("9 words: call {call:.0}, tokenization {tokenization:.0}, forward pass {forward:.0}");
     println!("9 words: everything else {:.0}", call - tokenization - forward);
 
-    let encoded = tokenizer.encode(0, &LONG.repeat(40).as_str().into(), fit).unwrap();
+    let encoded = tokenizer.encode(0, &LONG.repeat(40).as_str().into(), fit, None).unwrap();
     let labels = config.labels.len();
     // The model reads 256 tokens at most, so each half is read for itself.
     let (first, second) = encoded.windows[0].ids.split_at(TOKENS / 2);

@@ -24,8 +24,8 @@ use crate::error::{Error, Result};
 pub enum Input {
     /// A text, and the offsets to report instead of the tokenizer's own (one per token, special tokens included).
     Text(String, Option<Vec<Offset>>),
-    /// Two texts that are read together (`text`, `text_pair`).
-    Pair(String, String),
+    /// Two texts that are read together (`text`, `text_pair`). The first one of several pairs may be shared.
+    Pair(Arc<str>, String),
     /// A sentence whose words are known; offsets refer to the words joined by `delimiter`.
     Words {
         /// The words in order; a word may be empty or hold spaces.
@@ -44,9 +44,15 @@ impl Input {
     /// The text that offsets refer to; of a pair, the first one.
     pub fn text(&self) -> Cow<'_, str> {
         match self {
-            Self::Text(text, _) | Self::Pair(text, _) => Cow::Borrowed(text),
+            Self::Text(text, _) => Cow::Borrowed(text),
+            Self::Pair(text, _) => Cow::Borrowed(text),
             Self::Words { words, delimiter } => Cow::Owned(words.join(delimiter)),
         }
+    }
+
+    /// The first text of a pair.
+    pub fn first(&self) -> Option<&Arc<str>> {
+        if let Self::Pair(text, _) = self { Some(text) } else { None }
     }
 
     /// Bytes of all that there is to read, for who has to guess how much work it is.
@@ -71,7 +77,7 @@ impl From<String> for Input {
     }
 }
 
-impl<A: Into<String>, B: Into<String>> From<(A, B)> for Input {
+impl<A: Into<Arc<str>>, B: Into<String>> From<(A, B)> for Input {
     fn from((text, pair): (A, B)) -> Self {
         Self::Pair(text.into(), pair.into())
     }
@@ -118,7 +124,7 @@ impl Encoding {
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Encoded {
     /// The text that the offsets refer to.
-    pub text: String,
+    pub text: Arc<str>,
     /// At least one window, in the order of the text (from its end with left truncation).
     pub windows: Vec<Encoding>,
     /// Set when a part of the text is in no window.

@@ -58,7 +58,7 @@ impl Reference {
             special: self.special_tokens_mask.iter().map(|&mask| mask != 0).collect(),
             word_ids: vec![None; self.ids.len()], // only `word_boundary` asks for them
         };
-        Encoded { text: self.text.clone(), windows: vec![window], cut: None }
+        Encoded { text: self.text.as_str().into(), windows: vec![window], cut: None }
     }
 }
 

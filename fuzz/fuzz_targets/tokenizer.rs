@@ -20,7 +20,7 @@ fuzz_target!(init: drop(std::panic::take_hook()), |text: &str| {
     let _ = std::panic::catch_unwind(|| {
         let fit = Fit { max_length: 8, overlong: Overlong::Cut(Truncation::LongestFirst), side: None };
         for input in [Input::from("Ada lives in Zürich 😀."), Input::from(("a", "b c d e f g h i j"))] {
-            if let Ok(encoded) = tokenizer.encode(0, &input, fit) {
+            if let Ok(encoded) = tokenizer.encode(0, &input, fit, None) {
                 let tokens: Vec<_> = encoded.windows[0].ids.iter().map(|&id| tokenizer.token(id)).collect();
                 let _ = tokenizer.decode(&tokens);
             }

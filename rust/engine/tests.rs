@@ -64,7 +64,7 @@ impl Model for Fake {
             Encoding { ids, type_ids, ..Encoding::default() }
         };
         let windows = ask.split('|').map(window).collect();
-        Ok(Encoded { text: ask.clone(), windows, cut: None })
+        Ok(Encoded { text: ask.as_str().into(), windows, cut: None })
     }
 
     fn forward(&self, sequences: &[&Encoding], cancelled: &dyn Fn() -> bool) -> Result<Vec<Logits>> {

@@ -205,7 +205,10 @@ mod tests {
         let [weight, bias] = [1.5, -0.25].map(|by| numbers(96).into_iter().map(|x| x * by).collect::<Vec<_>>());
         let norm = Norm { weight: &weight, bias: &bias, eps: 1e-12 };
         let update: Vec<_> = xs.iter().map(|x| 1.0 - x * x).collect();
-        let normalized = |xs: &mut [f32]| layer_norm_of(&xs.to_vec(), xs, norm);
+        let normalized = |xs: &mut [f32]| {
+            let from = xs.to_vec();
+            layer_norm_of(&from, xs, norm);
+        };
         let functions: [Function<'_>; 5] = [
             &|xs| layer_norm(xs, norm),
             &normalized,

@@ -14,7 +14,7 @@ use crate::kernels::{Isa, Pool, PoolError, isa};
 use crate::layers::{Arena, Context, Profile};
 use crate::models::{self, Limits, Model};
 use crate::quality::Report;
-use crate::tokenizer::{Fit, Tokenizer};
+use crate::tokenizer::{Fit, Lead, Tokenizer};
 use crate::types::{Batch, Dtype, Encoded, Encoding, Input, Logits, Vocabulary};
 
 /// Longest input of a model that has no limit of its own, unless `max_tokens` says otherwise.
@@ -73,8 +73,8 @@ impl Core {
     }
 
     /// Text to tokens, checked against the network's tables.
-    pub(super) fn encode(&self, index: usize, input: &Input, fit: Fit) -> Result<Encoded> {
-        let encoded = self.tokenizer.encode(index, input, fit)?;
+    pub(super) fn encode(&self, index: usize, input: &Input, fit: Fit, lead: Option<&Lead>) -> Result<Encoded> {
+        let encoded = self.tokenizer.encode(index, input, fit, lead)?;
         let rows = self.model.limits().vocabulary;
         let ids = encoded.windows.iter().flat_map(|window| &window.ids);
         if let Some(id) = ids.copied().find(|&id| id as usize >= rows) {

@@ -170,7 +170,7 @@ impl<T: Task> Pipeline<T> {
         let fit = T::fit(core, options)?;
         T::check(0, input)?;
         core.pool.run(T::run_options(options).threads, &mut || false, |_| {
-            let encoded = profile.time(Stage::Tokenization, || core.encode(0, input, fit))?;
+            let encoded = profile.time(Stage::Tokenization, || core.encode(0, input, fit, None))?;
             let windows: Vec<_> = encoded.windows.iter().filter(|window| !window.is_empty()).collect();
             let logits = core.forward(&windows, &|| false, Some(profile))?;
             Ok(profile.time(Stage::Decoding, || T::decode(core, &encoded, logits, options)))
@@ -205,6 +205,11 @@ impl<T: Task> Pipeline<T> {
     /// Tokens that all calls together have put through the network so far.
     pub fn computed_tokens(&self) -> usize {
         self.core.computed.load(Ordering::Relaxed)
+    }
+
+    /// Texts that all calls together have tokenized so far, a pair's two counting each.
+    pub fn tokenized_texts(&self) -> usize {
+        self.core.tokenizer.tokenized()
     }
 
     /// What runs, for people who want to know.

@@ -3,18 +3,20 @@
 use super::Pipeline;
 use super::task::{Growing, Task};
 use crate::error::Result;
+use crate::tokenizer::Lead;
 use crate::types::{Encoded, Encoding, Input, Logits};
 
 impl<T: Task> Pipeline<T> {
-    /// Text to tokens; `index` is the input's position in its call, for messages.
+    /// Text to tokens; `index` is the input's position in its call, for messages. `lead` is what pairs with the same
+    /// first text share.
     ///
     /// # Errors
     /// [`Error::Parameter`](crate::Error::Parameter) for options that do not fit the model,
     /// [`Error::Input`](crate::Error::Input) for an input that can't be answered with them.
-    pub fn encode(&self, index: usize, input: &Input, options: &T::Options) -> Result<Encoded> {
+    pub fn encode(&self, index: usize, input: &Input, options: &T::Options, lead: Option<&Lead>) -> Result<Encoded> {
         let fit = T::fit(&self.core, options)?;
         T::check(index, input)?;
-        self.core.encode(index, input, fit)
+        self.core.encode(index, input, fit, lead)
     }
 
     /// In how many windows an input of so many tokens is read, and of how many tokens the longest of them is.

@@ -2,6 +2,7 @@
 
 use std::cell::RefCell;
 use std::collections::VecDeque;
+use std::ops::Range;
 use std::sync::{Arc, Mutex};
 
 use super::Answer;
@@ -10,7 +11,7 @@ use super::task::Task;
 use crate::batch;
 use crate::error::{Error, Result};
 use crate::kernels;
-use crate::tokenizer::Fit;
+use crate::tokenizer::{Fit, Lead};
 use crate::types::{Encoded, Input, Logits};
 
 /// Inputs are encoded until this many bytes of text are in work, so that a list of any length takes bounded memory.
@@ -27,6 +28,8 @@ pub struct Stream<T: Task> {
     fit: Fit,
     /// First input that is not encoded yet.
     next: usize,
+    /// The first text of the pairs that were encoded last.
+    lead: Option<(Arc<str>, Arc<Lead>)>,
     group: Group,
     ready: VecDeque<(usize, Answer<T::Output>)>,
 }
@@ -56,8 +59,8 @@ impl<T: Task> Stream<T> {
         for (index, input) in inputs.iter().enumerate() {
             T::check(index, input)?;
         }
-        let (next, group, ready) = (0, Group::default(), VecDeque::new());
-        Ok(Self { core, inputs, options, fit, next, group, ready })
+        let (next, lead, group, ready) = (0, None, Group::default(), VecDeque::new());
+        Ok(Self { core, inputs, options, fit, next, lead, group, ready })
     }
 
     /// The next answer. While it is computed, `watch` is called on this thread every 20 ms; once it says true, the
@@ -139,14 +142,17 @@ impl<T: Task> Stream<T> {
         let mut bytes = 0;
         let fits = |input: &&Input| {
             let more = bytes < GROUP_BYTES;
-            bytes += input.text().len();
+            bytes += input.bytes();
             more
         };
         let count = self.inputs[first..].iter().take_while(fits).count();
         self.next = first + count;
+        let leads = self.leads(first..first + count);
         let (core, inputs, fit) = (&self.core, &self.inputs, self.fit);
         // In order, so that the error of the first bad input is the one that is told.
-        let encoded = kernels::map(count, |offset| core.encode(first + offset, &inputs[first + offset], fit));
+        let encoded = kernels::map(count, |offset| {
+            core.encode(first + offset, &inputs[first + offset], fit, leads[offset].as_deref())
+        });
         let labels = self.core.config.labels.len();
         let item = |encoded: Encoded| {
             let no_rows = |len| (len == 0).then(|| Logits { values: Vec::new(), columns: labels });
@@ -165,6 +171,26 @@ impl<T: Task> Stream<T> {
         let most = T::run_options(&self.options).batch_size.map_or(usize::MAX, std::num::NonZeroUsize::get);
         let batches = batch::plan(&lengths, batch::TOKENS, most).into();
         Ok(Group { first, items, sequences, batches })
+    }
+
+    /// For each input what it shares with the pairs beside it, if these have the same first text.
+    fn leads(&mut self, group: Range<usize>) -> Vec<Option<Arc<Lead>>> {
+        let mut leads = Vec::with_capacity(group.len());
+        let same = |one: &Input, next: &Input| one.first().is_some_and(|text| next.first() == Some(text));
+        let mut runs = self.inputs[group].chunk_by(same).peekable();
+        while let Some(run) = runs.next() {
+            let last = self.lead.take();
+            let lead = run[0].first().and_then(|text| {
+                let begun = last.filter(|(last, _)| last == text);
+                // A run of one shares nothing, unless it is the end or the beginning of one that was cut in two.
+                let shared = run.len() > 1 || begun.is_some() || runs.peek().is_none();
+                let lead = begun.unwrap_or_else(|| (Arc::clone(text), Arc::default()));
+                self.lead = runs.peek().is_none().then(|| lead.clone());
+                shared.then_some(lead.1)
+            });
+            leads.extend(run.iter().map(|_| lead.clone()));
+        }
+        leads
     }
 
     /// Computes one batch; says which items it belonged to.

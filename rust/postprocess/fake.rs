@@ -91,6 +91,6 @@ pub(super) fn encode(fake: &mut Fake, text: &str, labels: &[Arc<str>], tokens: &
         row[0] += 1.0 - row.iter().sum::<f32>();
         values.extend(row.iter().map(|score: &f32| score.max(0.0).ln()));
     }
-    let encoded = Encoded { text: text.to_owned(), windows: vec![encoding], cut: None };
+    let encoded = Encoded { text: text.into(), windows: vec![encoding], cut: None };
     (encoded, Logits { values, columns: labels.len() })
 }

@@ -120,7 +120,7 @@ pub(super) fn windowed() -> impl Strategy<Value = Case> {
                 }
                 from = to - stride;
             }
-            Case { encoded: Encoded { text, windows, cut: None }, logits, labels: names(&labels) }
+            Case { encoded: Encoded { text: text.into(), windows, cut: None }, logits, labels: names(&labels) }
         })
 }
 
@@ -145,7 +145,7 @@ pub(super) fn case(sorted: bool) -> impl Strategy<Value = Case> {
                 windows.push(encoding(&tokens));
                 logits.push(Logits { values: rows.concat(), columns: labels.len() });
             }
-            Case { encoded: Encoded { text, windows, cut: None }, logits, labels: names(&labels) }
+            Case { encoded: Encoded { text: text.into(), windows, cut: None }, logits, labels: names(&labels) }
         })
 }
 

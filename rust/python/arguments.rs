@@ -2,6 +2,7 @@
 
 use std::num::NonZeroUsize;
 use std::str::FromStr;
+use std::sync::Arc;
 use std::time::Duration;
 
 use pyo3::exceptions::PyTypeError;
@@ -132,15 +133,24 @@ impl<'a, 'py> Keywords<'a, 'py> {
     }
 }
 
-/// Texts with or without a second text.
+/// Texts with or without a second text. First texts that are one object, as when many documents are compared with one
+/// query, are taken over once.
 pub(super) fn pairs(inputs: &Bound<'_, PyList>) -> PyResult<Vec<Input>> {
+    let mut last: Option<(Py<PyAny>, Arc<str>)> = None;
     let pair = |(index, item): (usize, Bound<'_, PyAny>)| {
         let expected = "a text and a second text or None";
         let tuple = item.cast::<PyTuple>().ok().filter(|tuple| tuple.len() == 2);
         let tuple = tuple.ok_or_else(|| input_type(index, expected, &item))?;
         let (first, second) = (tuple.get_item(0)?, tuple.get_item(1)?);
-        let first = text(index, "a string", &first)?;
-        if second.is_none() { Ok(first.into()) } else { Ok((first, text(index, "a string", &second)?).into()) }
+        if second.is_none() {
+            return Ok(text(index, "a string", &first)?.into());
+        }
+        let shared = match last.take() {
+            Some((object, shared)) if first.is(&object) => shared,
+            _ => text(index, "a string", &first)?.into(),
+        };
+        last = Some((first.unbind(), Arc::clone(&shared)));
+        Ok((shared, text(index, "a string", &second)?).into())
     };
     inputs.iter().enumerate().map(pair).collect()
 }

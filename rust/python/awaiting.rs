@@ -76,7 +76,7 @@ impl<T: Awaitable> Model for Asked<T> {
     type Draft = T::Draft;
 
     fn encode(&self, index: usize, ask: &Self::Ask) -> Result<Encoded> {
-        self.0.encode(index, &ask.input, &ask.options)
+        self.0.encode(index, &ask.input, &ask.options, None)
     }
 
     fn forward(&self, sequences: &[&Encoding], cancelled: &dyn Fn() -> bool) -> Result<Vec<Logits>> {

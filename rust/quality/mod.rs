@@ -79,7 +79,7 @@ impl Sample {
         let fit = Fit { max_length, overlong: Overlong::Cut(Truncation::LongestFirst), side: None };
         let (mut sequences, mut tokens): (Vec<Encoding>, usize) = (Vec::new(), 0);
         for (index, text) in texts.iter().chain(&built_in).enumerate() {
-            let window = tokenizer.encode(index, text, fit)?.windows.swap_remove(0);
+            let window = tokenizer.encode(index, text, fit, None)?.windows.swap_remove(0);
             if let Some(id) = window.ids.iter().find(|&&id| id as usize >= limits.vocabulary) {
                 let last = limits.vocabulary - 1;
                 return Err(Error::input(index, format!("token {id}: the model's embedding table ends at {last}")));

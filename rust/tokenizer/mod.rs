@@ -4,8 +4,10 @@ mod class;
 mod decode;
 mod files;
 mod fit;
+mod lead;
 mod settings;
 mod subword;
 
 pub use fit::{Fit, Overlong};
+pub use lead::Lead;
 pub use subword::Tokenizer;

@@ -2,13 +2,17 @@
 
 use std::borrow::Cow;
 use std::path::Path;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicUsize, Ordering};
 
+use ahash::AHashMap;
 use tokenizers::utils::truncation::{TruncationDirection, TruncationParams, TruncationStrategy, truncate_encodings};
 use tokenizers::{EncodeInput, InputSequence, ModelWrapper, PostProcessor, PostProcessorWrapper};
 
 use super::decode::decode;
 use super::files;
 use super::fit::{Fit, Overlong};
+use super::lead::Lead;
 use super::settings::Settings;
 use crate::config::Config;
 use crate::error::{Error, Result};
@@ -26,6 +30,10 @@ pub struct Tokenizer {
     direction: TruncationDirection,
     type_ids: bool,
     unk_id: Option<u32>,
+    /// Added tokens of which the crate would give what it looks for in normalized text, in lower case perhaps, and not
+    /// the name.
+    named: AHashMap<u32, String>,
+    tokenized: AtomicUsize,
 }
 
 impl Tokenizer {
@@ -48,14 +56,18 @@ impl Tokenizer {
         inner.with_truncation(None).map_err(failed)?;
         let template = inner.get_post_processor().cloned();
         inner.with_post_processor(None::<PostProcessorWrapper>);
+        let added = inner.get_added_tokens_decoder().into_iter().map(|(id, token)| (id, token.content));
+        let named = added.filter(|(id, name)| inner.id_to_token(*id).as_ref() != Some(name)).collect();
         let unk_id = settings.special("unk_token").and_then(|token| inner.token_to_id(&token.content));
         Ok(Self {
             max_length: settings.max_length()?,
             type_ids: settings.type_ids(),
+            named,
             inner,
             template,
             direction,
             unk_id,
+            tokenized: AtomicUsize::new(0),
         })
     }
 
@@ -69,7 +81,13 @@ impl Tokenizer {
         self.template.as_ref().map_or(0, |template| template.added_tokens(pair))
     }
 
-    /// Encodes one input; `index` is its position in the call, for messages.
+    /// Texts that were tokenized so far, a pair's two counting each.
+    pub fn tokenized(&self) -> usize {
+        self.tokenized.load(Ordering::Relaxed)
+    }
+
+    /// Encodes one input; `index` is its position in the call, for messages. `lead` is what pairs with the same first
+    /// text share.
     ///
     /// A pair whose second text is empty is a single text, as in the reference.
     ///
@@ -80,15 +98,20 @@ impl Tokenizer {
     /// # Panics
     /// When a stride is not below what special tokens leave of `fit.max_length`: the pipeline checks it before any
     /// work.
-    pub fn encode(&self, index: usize, input: &Input, fit: Fit) -> Result<Encoded> {
+    pub fn encode(&self, index: usize, input: &Input, fit: Fit, lead: Option<&Lead>) -> Result<Encoded> {
         let failed = |error: tokenizers::Error| Error::input(index, error.to_string());
         let raw = |sequence: InputSequence<'_>| {
+            self.tokenized.fetch_add(1, Ordering::Relaxed);
             self.inner.encode_char_offsets(EncodeInput::Single(sequence), false).map_err(failed)
+        };
+        let first = |text: &str| match lead {
+            Some(lead) => lead.tokens(|| raw(text.into())),
+            None => raw(text.into()),
         };
         let (first, second) = match input {
             Input::Text(text, _) => (raw(text.as_str().into())?, None),
-            Input::Pair(text, pair) if pair.is_empty() => (raw(text.as_str().into())?, None),
-            Input::Pair(text, pair) => (raw(text.as_str().into())?, Some(raw(pair.as_str().into())?)),
+            Input::Pair(text, pair) if pair.is_empty() => (first(text)?, None),
+            Input::Pair(text, pair) => (first(text)?, Some(raw(pair.as_str().into())?)),
             Input::Words { words, .. } => {
                 let words: Vec<&str> = words.iter().map(String::as_str).collect();
                 (raw(words.into())?, None)
@@ -118,7 +141,8 @@ impl Tokenizer {
         if let Input::Text(_, Some(offsets)) = input {
             replace_offsets(&mut windows, offsets).map_err(|message| Error::input(index, message))?;
         }
-        Ok(Encoded { text: input.text().into_owned(), windows, cut })
+        let text = input.first().map_or_else(|| input.text().into(), Arc::clone);
+        Ok(Encoded { text, windows, cut })
     }
 
     /// Makes an input fit: its windows, or the reason why it can't be done.
@@ -221,7 +245,10 @@ fn shift(offsets: &mut [Offset], word_ids: &[Option<u32>], words: &[String], del
 
 impl Vocabulary for Tokenizer {
     fn token(&self, id: u32) -> Cow<'_, str> {
-        Cow::Owned(self.inner.id_to_token(id).unwrap_or_default())
+        match self.named.get(&id) {
+            Some(name) => Cow::Borrowed(name),
+            None => Cow::Owned(self.inner.id_to_token(id).unwrap_or_default()),
+        }
     }
 
     fn unk_id(&self) -> Option<u32> {

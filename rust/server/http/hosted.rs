@@ -1,8 +1,8 @@
 //! A pipeline as the engine drives it: an item's answer is a piece of JSON, written where it was computed.
 
 use std::fmt::Debug;
-use std::hash::Hash;
-use std::sync::Arc;
+use std::hash::{Hash, Hasher};
+use std::sync::{Arc, Weak};
 
 use serde_json::value::RawValue;
 
@@ -11,6 +11,7 @@ use crate::engine::Model;
 use crate::error::{Error, Result};
 use crate::pipeline::{Growing, Pipeline, Work};
 use crate::server::{Answers, Parameters};
+use crate::tokenizer::Lead;
 use crate::types::{Encoded, Encoding, Input, Logits};
 
 /// A task that can be served.
@@ -23,6 +24,30 @@ pub(super) struct Ask<O> {
     pub(super) input: Input,
     pub(super) options: Arc<O>,
     pub(super) form: Form,
+    pub(super) lead: Leading,
+}
+
+/// What the pairs of a request share. Who answers the request holds it, and not the cache; it changes no answer, and so
+/// is no part of what makes two items the same.
+#[derive(Debug, Default)]
+pub(super) struct Leading(Weak<Lead>);
+
+impl Leading {
+    pub(super) fn of(lead: &Arc<Lead>) -> Self {
+        Self(Arc::downgrade(lead))
+    }
+}
+
+impl PartialEq for Leading {
+    fn eq(&self, _: &Self) -> bool {
+        true
+    }
+}
+
+impl Eq for Leading {}
+
+impl Hash for Leading {
+    fn hash<H: Hasher>(&self, _: &mut H) {}
 }
 
 /// How an answer is written.
@@ -48,7 +73,7 @@ impl<T: Servable> Model for Hosted<T> {
     type Draft = T::Draft;
 
     fn encode(&self, index: usize, ask: &Self::Ask) -> Result<Encoded> {
-        self.pipeline.encode(index, &ask.input, &ask.options)
+        self.pipeline.encode(index, &ask.input, &ask.options, ask.lead.0.upgrade().as_deref())
     }
 
     fn forward(&self, sequences: &[&Encoding], cancelled: &dyn Fn() -> bool) -> Result<Vec<Logits>> {

@@ -9,7 +9,7 @@ use axum::response::Response;
 
 use super::App;
 use super::body;
-use super::hosted::{Ask, Form, Servable, characters};
+use super::hosted::{Ask, Form, Leading, Servable, characters};
 use super::models::{Served, Service, Slot};
 use super::problem::{Dialect, Problem};
 use super::reply::{self, Facts, Shape};
@@ -83,7 +83,12 @@ async fn respond<T: Servable>(
     let mut facts = Facts::new(&service.name, switches.started, dialect, request.single, cache);
     facts.characters = request.inputs.iter().map(characters).sum();
     let options = Arc::new(request.options);
-    let asks = request.inputs.into_iter().map(|input| Ask { input, options: Arc::clone(&options), form: Form::Hub });
+    let asks = request.inputs.into_iter().map(|input| Ask {
+        input,
+        options: Arc::clone(&options),
+        form: Form::Hub,
+        lead: Leading::default(),
+    });
     let news = match request.stream {
         true if request.single => News::Parts,
         true => News::Reads,

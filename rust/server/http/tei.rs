@@ -13,7 +13,7 @@ use utoipa::ToSchema;
 
 use super::App;
 use super::body;
-use super::hosted::{Ask, Form, characters};
+use super::hosted::{Ask, Form, Leading, characters};
 use super::hub::{self, Names};
 use super::models::{Served, Service};
 use super::problem::{Dialect, Problem};
@@ -21,6 +21,7 @@ use super::reply::{self, Facts, Gathered, Shape};
 use crate::engine::{News, Terms};
 use crate::error::Error;
 use crate::pipeline::TextClassification;
+use crate::tokenizer::Lead;
 use crate::types::{Function, Input, TextClassificationOptions, Truncation};
 
 const DIALECT: Dialect = Dialect::Tei;
@@ -92,7 +93,7 @@ pub(super) async fn predict(State(app): State<Arc<App>>, names: Names, request: 
     let (inputs, single) = body.inputs.read()?;
     let options = body.how.options(&app)?;
     let facts = Facts::new(&service.name, started, DIALECT, single, cache);
-    let (gathered, facts) = compute(&app, service, inputs, options, Form::Tei, facts).await?;
+    let (gathered, facts) = compute(&app, service, inputs, options, Form::Tei, None, facts).await?;
     let written = reply::body(&gathered.answers, if single { Shape::Only } else { Shape::Each });
     Ok(reply::respond(written, facts, &[], service.sha.as_deref()))
 }
@@ -112,9 +113,11 @@ pub(super) async fn rerank(State(app): State<Arc<App>>, request: Request) -> Res
     if !body.how.raw_scores {
         options.function_to_apply = Function::Sigmoid;
     }
-    let pairs = body.texts.iter().map(|text| Input::from((body.query.as_str(), text.as_str()))).collect();
+    let query: Arc<str> = body.query.into();
+    let pairs = body.texts.iter().map(|text| Input::from((Arc::clone(&query), text.as_str()))).collect();
     let facts = Facts::new(&service.name, started, DIALECT, false, cache);
-    let (gathered, facts) = compute(&app, service, pairs, options, Form::Score, facts).await?;
+    let lead = Arc::new(Lead::default());
+    let (gathered, facts) = compute(&app, service, pairs, options, Form::Score, Some(&lead), facts).await?;
     let written = ranking(&gathered, body.return_text.then_some(&body.texts[..]));
     Ok(reply::respond(written.ok_or_else(|| Problem::backend(DIALECT))?, facts, &[], service.sha.as_deref()))
 }
@@ -217,6 +220,7 @@ async fn compute(
     inputs: Vec<Input>,
     options: TextClassificationOptions,
     form: Form,
+    lead: Option<&Arc<Lead>>,
     mut facts: Facts,
 ) -> Result<(Gathered, Facts), Problem> {
     let (count, most) = (inputs.len(), app.config.max_client_batch_size);
@@ -227,10 +231,42 @@ async fn compute(
     facts.characters = inputs.iter().map(characters).sum();
     let deadline = facts.started + app.config.request_timeout;
     let options = Arc::new(options);
-    let asks = inputs.into_iter().map(|input| Ask { input, options: Arc::clone(&options), form });
+    let lead = || lead.map(Leading::of).unwrap_or_default();
+    let asks = inputs.into_iter().map(|input| Ask { input, options: Arc::clone(&options), form, lead: lead() });
     let terms = Terms { deadline, cache: facts.cache, news: News::of(count) };
     let ticket = service.host.submit(asks, terms).map_err(Problem::refusal)?;
     let gathered = reply::gather(ticket, count, deadline, DIALECT).await?;
     let facts = facts.of(&gathered);
     Ok((gathered, facts))
+}
+
+#[cfg(test)]
+mod tests {
+    use std::path::Path;
+    use std::time::Duration;
+
+    use axum::body::Body;
+    use serde_json::json;
+    use tower::ServiceExt;
+
+    use super::super::{Config, Found, Resolver, Wanted, app};
+    use super::*;
+
+    #[tokio::test]
+    async fn a_query_is_tokenized_once_for_all_documents() {
+        let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/golden/models/bert-rerank");
+        let server = App::new(Config::default(), vec!["m".to_owned()]).unwrap();
+        let wanted = Wanted { id: "m".to_owned(), model: Some("m".to_owned()), ..Wanted::default() };
+        let resolve: Resolver = Box::new(move |_, _| Ok(Found { folder: folder.clone(), sha: None }));
+        server.load(&[wanted], &resolve).unwrap();
+        let texts: Vec<String> = (0..30).map(|at| format!("{at} people live in London")).collect();
+        let body = json!({"query": "Who lives in London?", "texts": texts}).to_string();
+        let request = Request::post("/rerank").header("content-type", "application/json").body(Body::from(body));
+        let served = server.served(server.slot(None).unwrap(), Duration::ZERO).await.unwrap();
+        let tokenized = || text_model(&served).unwrap().host.model().pipeline.tokenized_texts();
+        let before = tokenized();
+        let response = app(&server).oneshot(request.unwrap()).await.unwrap();
+        assert_eq!(response.status(), StatusCode::OK);
+        assert_eq!(tokenized() - before, 1 + 30);
+    }
 }
