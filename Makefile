@@ -150,7 +150,7 @@ test-package: $(WHEELS)/built  ## the wheel alone in an empty environment, its s
 fuzz: | tools  ## every fuzz target for FUZZ_SECONDS on the kept corpus
 	@if ! cargo +nightly --version >/dev/null 2>&1; then echo "fuzz: skipped, there is no nightly Rust"; exit 0; fi; \
 	cargo +nightly fuzz --version >/dev/null 2>&1 || cargo install --locked cargo-fuzz@$(CARGO_FUZZ); \
-	for target in config safetensors tokenizer request body; do \
+	for target in config safetensors tokenizer sentencepiece request body; do \
 		echo "fuzz $$target"; \
 		mkdir -p fuzz/target/found/$$target; \
 		cargo +nightly fuzz run --sanitizer none $$target fuzz/target/found/$$target fuzz/corpus/$$target -- \

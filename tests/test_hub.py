@@ -45,6 +45,7 @@ def hub(tmp_path: Path) -> Iterator[Any]:
     hub.add("bare-name", MODELS / "bert-sentiment")
     hub.add("some/sharded", MODELS / "bert-ner-file-says-upper")
     hub.add("some/vocab", MODELS / "roberta-ner-vocab")
+    hub.add("some/pieces", MODELS / "deberta-moderation-spm")
     hub.add("some/private", folder, token="hf_secret")
     hub.add("some/gated", folder, token="hf_secret", gated=True)
     (folder / "model.safetensors").unlink()
@@ -120,6 +121,10 @@ def test_shards_vocabularies_and_bare_names(hub: Any, tmp_path: Path) -> None:
     hub.requests.clear()
     assert "error" not in ask(tmp_path, "some/vocab", url=hub.url)
     assert {"vocab.json", "merges.txt"} <= set(hub.downloads())
+    hub.requests.clear()
+    assert "error" not in ask(tmp_path, "some/pieces", url=hub.url)
+    assert {"spm.model", "added_tokens.json"} <= set(hub.downloads())
+    assert "error" not in ask(tmp_path, "some/pieces", url=NOTHING, HF_HUB_OFFLINE="1")
     assert ask(tmp_path, "bare-name", url=hub.url)["labels"] == ["negative", "neutral", "positive"]
     assert "error" not in ask(tmp_path, "some/sharded", url=NOTHING, HF_HUB_OFFLINE="1")
 

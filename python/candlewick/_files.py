@@ -8,15 +8,22 @@ from pathlib import Path
 
 from candlewick.errors import ModelFormatError
 
+#: Each is enough for a tokenizer, `vocab.json` with `merges.txt`.
+VOCABULARIES = (
+    "tokenizer.json",
+    "vocab.txt",
+    "vocab.json",
+    "sentencepiece.bpe.model",
+    "spm.model",
+    "spiece.model",
+)
 #: What there is besides weights; a model has some of them.
 SETTINGS = (
     "config.json",
-    "tokenizer.json",
     "tokenizer_config.json",
     "special_tokens_map.json",
     "added_tokens.json",
-    "vocab.txt",
-    "vocab.json",
+    *VOCABULARIES,
     "merges.txt",
 )
 SAFETENSORS = "model.safetensors"

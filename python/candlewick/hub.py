@@ -89,7 +89,7 @@ def _cached(cache: Path, name: str, revision: str | None) -> str | None:
 
 
 def _complete(folder: Path) -> bool:
-    there = [(folder / name).is_file() for name in ("tokenizer.json", "vocab.txt", "vocab.json")]
+    there = [(folder / name).is_file() for name in _files.VOCABULARIES]
     if not (folder / "config.json").is_file() or not any(there):
         return False
     weights = _files.weights(lambda name: (folder / name).is_file())

@@ -19,6 +19,7 @@ use crate::kernels::{Isa, Pool};
 use crate::layers::{Profile, Stage};
 pub use crate::models::Work;
 use crate::quality::Report;
+pub use crate::tokenizer::Lead;
 use crate::types::{Cut, Dtype, Input, Precision, QualityGate};
 
 pub use self::core::threads_from_environment;

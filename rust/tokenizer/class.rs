@@ -12,6 +12,41 @@ pub(super) struct Class {
     pub type_ids: bool,
     /// What of the file its settings override, besides `add_prefix_space` of the pre-tokenizer.
     pub overrides: Option<Overridden>,
+    /// How it reads its sentencepiece file, if it has one.
+    pub sentencepiece: Option<&'static Pieces>,
+    /// `additional_special_tokens`, where no file lists any.
+    pub additional: &'static [&'static str],
+}
+
+/// What a class makes of a sentencepiece file: the data of transformers' converters.
+#[derive(Debug, PartialEq, Eq)]
+pub(super) struct Pieces {
+    /// The file's name.
+    pub file: &'static str,
+    /// What stands in the vocabulary in place of the file's first pieces, and how many of those.
+    pub first: (&'static [&'static str], usize),
+    /// What follows the file's pieces.
+    pub last: &'static [&'static str],
+    /// The unknown token's id where it is not what the file says.
+    pub unk_id: Option<usize>,
+    /// Where a piece that ends in a digit and a comma is never preferred to its parts.
+    pub splits_numbers: bool,
+    pub text: Text,
+    /// The template for one text and for two.
+    pub templates: [&'static str; 2],
+    /// Whether the unknown token is also found in normalized text.
+    pub normalizes_unknown: bool,
+}
+
+/// What happens to text in front of a sentencepiece model, besides the model's own normalization.
+#[derive(Debug, PartialEq, Eq)]
+pub(super) enum Text {
+    /// Spaces at the end go, several are one space's piece.
+    Fairseq,
+    /// Spaces at both ends go; `do_lower_case` and `split_by_punct`.
+    Deberta,
+    /// Quotes are one kind; `do_lower_case` and `keep_accents`.
+    Albert,
 }
 
 /// A component of `tokenizer.json` that settings override.
@@ -47,6 +82,8 @@ const BERT: Class = Class {
     mask_takes_space: false,
     type_ids: true,
     overrides: Some(Overridden::Normalizer),
+    sentencepiece: None,
+    additional: &[],
 };
 
 const ROBERTA: Class = Class {
@@ -55,9 +92,54 @@ const ROBERTA: Class = Class {
     mask_takes_space: true,
     type_ids: false,
     overrides: Some(Overridden::Template),
+    sentencepiece: None,
+    additional: &[],
 };
 
-const XLM_ROBERTA: Class = Class { name: "XLMRobertaTokenizer", overrides: None, ..ROBERTA };
+const XLM_ROBERTA: Class =
+    Class { name: "XLMRobertaTokenizer", overrides: None, sentencepiece: Some(&XLM_ROBERTA_PIECES), ..ROBERTA };
+
+/// fairseq numbers its own four tokens first.
+const XLM_ROBERTA_PIECES: Pieces = Pieces {
+    file: "sentencepiece.bpe.model",
+    first: (&["<s>", "<pad>", "</s>", "<unk>"], 3),
+    last: &["<mask>"],
+    unk_id: Some(3),
+    splits_numbers: false,
+    text: Text::Fairseq,
+    templates: ["<s> $A </s>", "<s> $A </s> </s> $B </s>"],
+    normalizes_unknown: false,
+};
+
+const CAMEMBERT: Class = Class {
+    name: "CamembertTokenizer",
+    sentencepiece: Some(&CAMEMBERT_PIECES),
+    additional: &["<s>NOTUSED", "</s>NOTUSED", "<unk>NOTUSED"],
+    ..XLM_ROBERTA
+};
+
+/// fairseq's four tokens, and then those of the file, which has the same ones.
+const CAMEMBERT_PIECES: Pieces =
+    Pieces { first: (&["<s>NOTUSED", "<pad>", "</s>NOTUSED", "<unk>", "<unk>NOTUSED"], 1), ..XLM_ROBERTA_PIECES };
+
+const DEBERTA_PIECES: Pieces = Pieces {
+    file: "spm.model",
+    first: (&[], 0),
+    last: &[],
+    unk_id: None,
+    splits_numbers: false,
+    text: Text::Deberta,
+    templates: ["[CLS]:0 $A:0 [SEP]:0", "[CLS]:0 $A:0 [SEP]:0 $B:1 [SEP]:1"],
+    normalizes_unknown: true,
+};
+
+const ALBERT_PIECES: Pieces = Pieces {
+    file: "spiece.model",
+    splits_numbers: true,
+    text: Text::Albert,
+    normalizes_unknown: false,
+    ..DEBERTA_PIECES
+};
 
 const DEBERTA_SPECIAL: &[(&str, &str)] = &[
     ("bos_token", "[CLS]"),
@@ -95,15 +177,27 @@ const CLASSES: &[Class] = &[
     Class { name: "ElectraTokenizer", ..BERT },
     ROBERTA,
     XLM_ROBERTA,
-    Class { name: "CamembertTokenizer", ..XLM_ROBERTA },
-    Class { name: "DebertaV2Tokenizer", special: DEBERTA_SPECIAL, overrides: None, ..BERT },
-    Class { name: "AlbertTokenizer", special: ALBERT_SPECIAL, overrides: None, mask_takes_space: true, ..BERT },
+    CAMEMBERT,
+    Class {
+        name: "DebertaV2Tokenizer",
+        special: DEBERTA_SPECIAL,
+        overrides: None,
+        sentencepiece: Some(&DEBERTA_PIECES),
+        ..BERT
+    },
+    Class {
+        name: "AlbertTokenizer",
+        special: ALBERT_SPECIAL,
+        overrides: None,
+        mask_takes_space: true,
+        sentencepiece: Some(&ALBERT_PIECES),
+        ..BERT
+    },
     Class { name: "MPNetTokenizer", special: MPNET_SPECIAL, type_ids: false, mask_takes_space: true, ..BERT },
 ];
 
 /// `PreTrainedTokenizerFast`: the file as it is.
-const GENERIC: Class =
-    Class { name: "PreTrainedTokenizerFast", special: &[], mask_takes_space: false, type_ids: true, overrides: None };
+const GENERIC: Class = Class { name: "PreTrainedTokenizerFast", special: &[], overrides: None, ..BERT };
 
 impl Class {
     /// The class of a name; one that adds nothing for every other name.

@@ -12,33 +12,48 @@ use tokenizers::normalizers::BertNormalizer;
 use tokenizers::{NormalizerWrapper, PostProcessorWrapper, PreTokenizerWrapper};
 
 use super::class::Overridden;
-use super::settings::Settings;
+use super::settings::{Origin, Settings};
+use super::unigram;
 use crate::config::{read_object, read_text};
 use crate::error::{Error, Result};
 
 type Crate = tokenizers::Tokenizer;
 
-/// Builds the tokenizer of a folder: `tokenizer.json`, else `vocab.txt`, else `vocab.json` with `merges.txt`.
+/// Builds the tokenizer of a folder: `tokenizer.json`, else the sentencepiece file of the class, else `vocab.txt`, else
+/// `vocab.json` with `merges.txt`.
 pub(super) fn load(folder: &Path, settings: &Settings) -> Result<Crate> {
-    let [file, vocab_txt, vocab_json, merges] =
-        ["tokenizer.json", "vocab.txt", "vocab.json", "merges.txt"].map(|name| folder.join(name));
-    let mut tokenizer = if file.is_file() {
-        parse(&file)?
-    } else if vocab_txt.is_file() {
-        wordpiece(&vocab_txt, settings)?
-    } else if vocab_json.is_file() && merges.is_file() {
-        byte_level(&vocab_json, &merges, settings)?
-    } else {
-        return Err(Error::ModelNotFound {
-            path: folder.to_owned(),
-            message: "no tokenizer here: looked for tokenizer.json, vocab.txt, vocab.json with merges.txt".to_owned(),
-        });
-    };
+    let file = folder.join("tokenizer.json");
     let failed = |error: tokenizers::Error| Error::format(folder, format!("tokenizer files: {error}"));
-    let present: Vec<_> = tokenizer.get_added_tokens_decoder().into_values().collect();
-    tokenizer.add_tokens(settings.added(&present)).map_err(failed)?;
+    let pieces = settings.class.sentencepiece.filter(|pieces| folder.join(pieces.file).is_file());
+    let mut tokenizer = match pieces {
+        _ if file.is_file() => parse(&file)?,
+        Some(pieces) => unigram::build(&folder.join(pieces.file), pieces, settings)?,
+        None => from_vocabulary(folder, settings)?,
+    };
+    let origin = if file.is_file() { Origin::File } else { Origin::Converted };
+    let added = settings.added(&tokenizer.get_added_tokens_decoder(), origin);
+    tokenizer.add_tokens(added).map_err(failed)?;
     override_components(&mut tokenizer, settings).map_err(failed)?;
+    if let (Some(pieces), Origin::Converted) = (pieces, origin) {
+        // Last, because the tokens that it names may be added ones.
+        let failed = |error: tokenizers::Error| Error::format(&folder.join(pieces.file), error.to_string());
+        unigram::add_template(&mut tokenizer, pieces).map_err(failed)?;
+    }
     Ok(tokenizer)
+}
+
+fn from_vocabulary(folder: &Path, settings: &Settings) -> Result<Crate> {
+    let [vocab_txt, vocab_json, merges] = ["vocab.txt", "vocab.json", "merges.txt"].map(|name| folder.join(name));
+    if vocab_txt.is_file() {
+        return wordpiece(&vocab_txt, settings);
+    }
+    if vocab_json.is_file() && merges.is_file() {
+        return byte_level(&vocab_json, &merges, settings);
+    }
+    let pieces = settings.class.sentencepiece.map(|pieces| format!("{}, ", pieces.file)).unwrap_or_default();
+    let message =
+        format!("no tokenizer here: looked for tokenizer.json, {pieces}vocab.txt, vocab.json with merges.txt");
+    Err(Error::ModelNotFound { path: folder.to_owned(), message })
 }
 
 /// A `tokenizer.json`. The crate panics on some of those that are damaged: broken JSON is found before it sees the text,

@@ -1,5 +1,7 @@
-//! `tokenizer_config.json` and `special_tokens_map.json`.
+//! `tokenizer_config.json`, `special_tokens_map.json` and `added_tokens.json`.
 
+use std::collections::HashMap;
+use std::hash::BuildHasher;
 use std::path::{Path, PathBuf};
 
 use serde_json::{Map, Value};
@@ -19,6 +21,17 @@ pub(super) struct Settings {
     file: PathBuf,
     values: Map<String, Value>,
     special_map: Map<String, Value>,
+    /// The older form of `added_tokens_decoder`: ids by token.
+    added_map: Map<String, Value>,
+}
+
+/// Where a tokenizer comes from.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Origin {
+    /// `tokenizer.json`, which says itself what its added tokens are.
+    File,
+    /// Another file, by way of the class that transformers calls slow, which makes its special tokens anew.
+    Converted,
 }
 
 impl Settings {
@@ -31,7 +44,8 @@ impl Settings {
             .or_else(|| config.get("tokenizer_class").and_then(Value::as_str).map(Class::of))
             .unwrap_or_else(|| Class::of(class));
         let special_map = read_optional(&folder.join("special_tokens_map.json"))?;
-        Ok(Self { class, file, values, special_map })
+        let added_map = read_optional(&folder.join("added_tokens.json"))?;
+        Ok(Self { class, file, values, special_map, added_map })
     }
 
     /// Longest input in tokens, special ones included; `None` = no limit here.
@@ -100,36 +114,91 @@ impl Settings {
     /// Every token that the settings add to the vocabulary or change in it, in transformers' order: those with a number
     /// first. `present` are the added tokens of the tokenizer's own file, whose flags win over those of a special token
     /// unless the settings list added tokens themselves.
-    pub(super) fn added(&self, present: &[AddedToken]) -> Vec<AddedToken> {
-        const KEYS: [&str; 7] =
-            ["bos_token", "eos_token", "unk_token", "sep_token", "pad_token", "cls_token", "mask_token"];
-        // One that the class makes, with flags, is never found among those that are there.
-        let made = |key: &str| self.takes_space(key) && self.special_value(key).is_none();
-        let special: Vec<_> =
-            KEYS.iter().filter_map(|key| Some((self.special(key)?, self.is_plain(key), made(key)))).collect();
-        let mut numbered: Vec<(u64, AddedToken)> = self
-            .get("added_tokens_decoder")
-            .and_then(Value::as_object)
-            .into_iter()
-            .flatten()
-            .filter_map(|(id, token)| Some((id.parse().ok()?, added_token(token, false)?)))
-            .collect();
-        numbered.sort_by_key(|(id, _)| *id);
-        let mut tokens: Vec<_> = numbered.into_iter().map(|(_, token)| token).collect();
+    pub(super) fn added<S: BuildHasher>(
+        &self,
+        present: &HashMap<u32, AddedToken, S>,
+        origin: Origin,
+    ) -> Vec<AddedToken> {
+        let special = self.special_tokens(origin);
+        let mut tokens = self.numbered(present, origin);
         for token in &mut tokens {
-            token.special |= special.iter().any(|(special, ..)| special.content == token.content);
+            token.special |= special.iter().any(|(special, _)| special.content == token.content);
         }
+        let numbered = tokens.len();
         let listed = self.values.contains_key("added_tokens_decoder");
-        let more = self.get("additional_special_tokens").and_then(Value::as_array).into_iter().flatten();
-        let more = more.filter_map(|value| Some((added_token(value, true)?, value.is_string(), false)));
-        for (token, plain, made) in special.into_iter().chain(more) {
+        for (token, form) in special {
             let same = |known: &AddedToken| known.content == token.content;
-            let settled = tokens.iter().any(same) || (!made && (plain || !listed) && present.iter().any(same));
-            if !settled {
+            let (was_numbered, was_special) =
+                (tokens[..numbered].iter().any(same), tokens[numbered..].iter().any(same));
+            let in_file = present.values().any(same);
+            let settled = match (origin, form) {
+                (_, Form::Name) => was_numbered || in_file,
+                (Origin::File, Form::Given) => was_numbered || (!listed && in_file),
+                (Origin::File, Form::Made) => was_numbered,
+                (Origin::Converted, Form::Given) => was_numbered && listed,
+                (Origin::Converted, Form::Made) => false,
+            };
+            if !settled && !was_special {
                 tokens.push(token);
             }
         }
         tokens
+    }
+
+    /// The special tokens of the class and the additional ones of the files.
+    fn special_tokens(&self, origin: Origin) -> Vec<(AddedToken, Form)> {
+        const KEYS: [&str; 7] =
+            ["bos_token", "eos_token", "unk_token", "sep_token", "pad_token", "cls_token", "mask_token"];
+        let mut tokens: Vec<_> = KEYS
+            .iter()
+            .filter_map(|key| {
+                let mut token = self.special(key)?;
+                let given = self.special_value(key);
+                let listed = given.is_some() && self.values.contains_key("added_tokens_decoder");
+                let normalized = *key == "unk_token" && self.class.sentencepiece.is_some_and(|p| p.normalizes_unknown);
+                let form = match origin {
+                    _ if !self.is_plain(key) => Form::Given,
+                    Origin::File if self.takes_space(key) && given.is_none() => Form::Made,
+                    Origin::Converted if !listed && (self.takes_space(key) || normalized) => Form::Made,
+                    _ => Form::Name,
+                };
+                token.normalized |= origin == Origin::Converted && form == Form::Made && normalized;
+                Some((token, form))
+            })
+            .collect();
+        let form = |value: &Value| if value.is_string() { Form::Name } else { Form::Given };
+        match self.additional() {
+            Some(values) => tokens.extend(values.iter().filter_map(|v| Some((added_token(v, true)?, form(v))))),
+            None => tokens.extend(self.class.additional.iter().map(|name| (AddedToken::from(*name, true), Form::Name))),
+        }
+        tokens
+    }
+
+    fn additional(&self) -> Option<&Vec<Value>> {
+        self.get("additional_special_tokens").and_then(Value::as_array)
+    }
+
+    /// `added_tokens_decoder` by number, or what `added_tokens.json` has besides the tokenizer's own file.
+    fn numbered<S: BuildHasher>(&self, present: &HashMap<u32, AddedToken, S>, origin: Origin) -> Vec<AddedToken> {
+        let decoder = self.get("added_tokens_decoder").and_then(Value::as_object).into_iter().flatten();
+        let mut numbered: Vec<(u64, AddedToken)> =
+            decoder.filter_map(|(id, token)| Some((id.parse().ok()?, added_token(token, false)?))).collect();
+        if !self.values.contains_key("added_tokens_decoder") {
+            let overridden = |id: u64| origin == Origin::File && present.keys().any(|key| u64::from(*key) == id);
+            let older = self.added_map.iter().filter_map(|(token, id)| Some((id.as_u64()?, token)));
+            let older = older.filter(|(id, _)| !overridden(*id));
+            numbered.extend(older.map(|(id, token)| (id, AddedToken::from(token, self.names_special(token)))));
+        }
+        numbered.sort_by_key(|(id, _)| *id);
+        numbered.into_iter().map(|(_, token)| token).collect()
+    }
+
+    /// Whether the files themselves, not only the class, make a token special.
+    fn names_special(&self, token: &str) -> bool {
+        let named = |value: &Value| added_token(value, true).is_some_and(|special| special.content == token);
+        let keys = self.values.keys().chain(self.special_map.keys()).filter(|key| key.ends_with("_token"));
+        keys.filter_map(|key| self.special_value(key)).any(named)
+            || self.additional().is_some_and(|tokens| tokens.iter().any(named))
     }
 
     fn get(&self, key: &str) -> Option<&Value> {
@@ -139,6 +208,17 @@ impl Settings {
     fn error(&self, key: &str, expected: &str, got: &Value) -> Error {
         Error::format(&self.file, format!("{key}: expected {expected}, got {got}"))
     }
+}
+
+/// What a special token is in transformers, which compares tokens with flags by all of them and others by name.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Form {
+    /// A name without flags.
+    Name,
+    /// A token with flags, by the files.
+    Given,
+    /// A token with flags, by the class.
+    Made,
 }
 
 /// A token as a plain string or as an `AddedToken` object.

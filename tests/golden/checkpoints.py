@@ -7,6 +7,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
+import sentencepiece_ as spm
 import tokenizers_ as tok
 import torch
 import transformers
@@ -336,6 +337,76 @@ def table() -> list[Checkpoint]:
             settings=MODERN,
             config={**modern_ids, "classifier_pooling": "mean", "num_hidden_layers": 3, **multi},
         ),
+        *_sentencepiece(roberta, french),
+    ]
+
+
+def _sentencepiece(roberta: dict[str, Any], french: dict[str, Any]) -> list[Checkpoint]:
+    """Checkpoints without `tokenizer.json`: each class's own file, and every option that it reads."""
+    small = {"hidden_size": 16}
+    deberta, albert = {**DEBERTA_V3, **small}, {"embedding_size": 20, **small}
+    accents = {"do_lower_case": False, "keep_accents": True, "remove_space": False}
+    numbered = spm.deberta(more=3)
+    at = numbered.tokens - 3
+    decoder = {
+        str(at): {"content": "[MASK]", "lstrip": True, "normalized": False, "rstrip": False, "single_word": False},
+        str(at + 1): {"content": "New York", "lstrip": False, "normalized": True, "rstrip": True, "single_word": True},
+        str(at + 2): {"content": "Moscow", "lstrip": False, "normalized": True, "rstrip": False, "single_word": False},
+    }
+    decoder[str(at)]["special"] = True
+    lower = {"do_lower_case": True, "split_by_punct": True, "mask_token": "[MASK]"}
+    return [
+        Checkpoint("xlm-roberta-ner-spm", "XLMRoberta", IOB1, spm.fairseq(2, nfkc=True), config=roberta),
+        Checkpoint(
+            "xlm-roberta-language-spm",
+            "XLMRoberta",
+            3,
+            spm.fairseq(2),
+            token=False,
+            config={**roberta, **small},
+            settings={"tokenizer_class": "XLMRobertaTokenizer", "mask_token": "<mask>", "model_max_length": 48},
+        ),
+        Checkpoint("camembert-sentiment-spm", "Camembert", 2, spm.fairseq(5), token=False, config={**french, **small}),
+        Checkpoint(
+            "deberta-moderation-spm",
+            "DebertaV2",
+            3,
+            spm.deberta(["[MASK]"]),
+            token=False,
+            config=deberta,
+            settings=_class("DebertaV2"),
+        ),
+        Checkpoint(
+            "deberta-sentiment-spm-lower",
+            "DebertaV2",
+            3,
+            spm.deberta(["[MASK]", "Jessica", "sarah"], more=3),
+            token=False,
+            config=deberta,
+            settings={**_class("DebertaV2"), **lower},
+        ),
+        Checkpoint(
+            "deberta-sentiment-spm-listed",
+            "DebertaV2",
+            3,
+            numbered,
+            token=False,
+            config=deberta,
+            settings={**_class("DebertaV2"), "added_tokens_decoder": decoder, "mask_token": "[MASK]"},
+        ),
+        Checkpoint(
+            "albert-sentiment-spm", "Albert", 3, spm.albert(), token=False, config=albert, settings=_class("Albert")
+        ),
+        Checkpoint(
+            "albert-sentiment-spm-accents",
+            "Albert",
+            3,
+            spm.albert(),
+            token=False,
+            config=albert,
+            settings={**_class("Albert"), **accents, "mask_token": "[MASK]"},
+        ),
+        Checkpoint("albert-ner-spm", "Albert", IOB2, spm.albert(), config=albert, settings=None),
     ]
 
 

@@ -11,6 +11,7 @@ from collections import Counter
 from pathlib import Path
 
 import texts
+from sentencepiece_ import SentencePiece
 from tokenizers import (
     AddedToken,
     Regex,
@@ -206,9 +207,18 @@ def _pieces(special: list[str]) -> list[tuple[str, float]]:
     return [*((token, 0.0) for token in special), *scored]
 
 
-def save(tokenizer: Tokenizer, folder: Path, files: str, config: dict[str, object] | None) -> None:
+def save(tokenizer: Tokenizer | SentencePiece, folder: Path, files: str, config: dict[str, object] | None) -> None:
     """Write `tokenizer.json`, or the older files that say the same, and `tokenizer_config.json` unless it is None."""
     folder.mkdir(parents=True, exist_ok=True)
+    if isinstance(tokenizer, SentencePiece):
+        tokenizer.save(folder)
+    else:
+        _save(tokenizer, folder, files)
+    if config is not None:
+        (folder / "tokenizer_config.json").write_text(json.dumps(config, indent=1) + "\n", encoding="utf-8")
+
+
+def _save(tokenizer: Tokenizer, folder: Path, files: str) -> None:
     parts = json.loads(tokenizer.to_str())["model"]
     if files == "tokenizer.json":
         tokenizer.save(str(folder / "tokenizer.json"))
@@ -219,5 +229,3 @@ def save(tokenizer: Tokenizer, folder: Path, files: str, config: dict[str, objec
         (folder / "vocab.json").write_text(json.dumps(parts["vocab"], ensure_ascii=False), encoding="utf-8")
         merges = "".join(f"{left} {right}\n" for left, right in parts["merges"])
         (folder / "merges.txt").write_text("#version: 0.2\n" + merges, encoding="utf-8")
-    if config is not None:
-        (folder / "tokenizer_config.json").write_text(json.dumps(config, indent=1) + "\n", encoding="utf-8")

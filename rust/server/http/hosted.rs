@@ -9,9 +9,8 @@ use serde_json::value::RawValue;
 use super::written;
 use crate::engine::Model;
 use crate::error::{Error, Result};
-use crate::pipeline::{Growing, Pipeline, Work};
+use crate::pipeline::{Growing, Lead, Pipeline, Work};
 use crate::server::{Answers, Parameters};
-use crate::tokenizer::Lead;
 use crate::types::{Encoded, Encoding, Input, Logits};
 
 /// A task that can be served.

@@ -20,8 +20,7 @@ use super::problem::{Dialect, Problem};
 use super::reply::{self, Facts, Gathered, Shape};
 use crate::engine::{News, Terms};
 use crate::error::Error;
-use crate::pipeline::TextClassification;
-use crate::tokenizer::Lead;
+use crate::pipeline::{Lead, TextClassification};
 use crate::types::{Function, Input, TextClassificationOptions, Truncation};
 
 const DIALECT: Dialect = Dialect::Tei;
