@@ -54,7 +54,7 @@ demo: $(VENV)/installed  ## build, install into .venv and run the demo models
 	$(BIN)/candlewick classify "What a wonderful evening!" "The soup was cold and nobody cared."
 
 .PHONY: test
-test: lint test-rust test-loom test-python test-clients test-browser test-load test-isa test-aarch64 test-package fuzz  ## everything, as CI runs it
+test: lint test-rust models-check test-loom test-python test-clients test-browser test-load test-isa test-aarch64 test-package fuzz  ## everything, as CI runs it
 	@echo "make test: all passed"
 
 .PHONY: lint
@@ -73,6 +73,15 @@ test-rust: | tools  ## Rust: unit tests, integration tests, documentation, the b
 	cargo test --locked --bench forward -- --test
 	cargo test --locked --bench phases -- --test
 	cargo check --locked --no-default-features
+
+# Out of what the goldens' tests have measured.
+.PHONY: models-page
+models-page: test-rust  ## write docs/MODELS.md anew
+	$(PYTHON) scripts/models_page.py
+
+.PHONY: models-check
+models-check: test-rust  ## docs/MODELS.md is what the registry and the goldens say
+	$(PYTHON) scripts/models_page.py --check
 
 # A crate of its own, which is built in seconds.
 .PHONY: test-loom

@@ -47,7 +47,7 @@ pub enum Error {
         message: String,
     },
     /// The model asks for something that is not implemented.
-    #[error("{what} {got} is not supported; supported: {supported}")]
+    #[error("{what} {got} is not supported; supported: {supported}; docs/MODELS.md lists what is tested")]
     Unsupported {
         /// The kind of thing: architecture, activation, tokenizer model.
         what: &'static str,

@@ -4,6 +4,7 @@
 
 mod common;
 
+use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 
 use candlewick::config::{Config, Task as TaskName};
@@ -46,8 +47,9 @@ impl Reference {
         floats(&self.logits)
     }
 
+    /// How far the logits are apart, everything else being equal.
     #[track_caller]
-    fn assert_equal(&self, model: &str, got: &TokenLogits) {
+    fn assert_equal(&self, model: &str, got: &TokenLogits) -> f32 {
         let at = format!("{model}: {:?}", self.text);
         let encoding = &got.encoding;
         assert_eq!(encoding.ids, self.ids, "{at}: ids of {:?}", got.tokens);
@@ -57,15 +59,43 @@ impl Reference {
         let special: Vec<u8> = encoding.special.iter().map(|&special| special.into()).collect();
         assert_eq!(special, self.special_tokens_mask, "{at}: special tokens");
         assert_eq!(got.tokens, self.tokens, "{at}: tokens");
-        assert_close(&got.logits.values, &self.logits(), TOLERANCE, &at);
+        assert_close(&got.logits.values, &self.logits(), TOLERANCE, &at)
     }
 }
 
 #[track_caller]
-fn assert_close(ours: &[f32], theirs: &[f32], tolerance: f32, at: &str) {
+fn assert_close(ours: &[f32], theirs: &[f32], tolerance: f32, at: &str) -> f32 {
     assert_eq!(ours.len(), theirs.len(), "{at}: number of logits");
     let worst = ours.iter().zip(theirs).map(|(a, b)| (a - b).abs()).fold(0.0, f32::max);
     assert!(worst <= tolerance, "{at}: logits differ by {worst:e}");
+    worst
+}
+
+/// Leaves the worst difference of each family for `scripts/models_page.py`.
+fn record(dtype: Dtype, task: TaskName, differences: &[(String, f32)]) {
+    let mut worst: BTreeMap<&str, f32> = BTreeMap::new();
+    for (family, difference) in differences {
+        let so_far = worst.entry(family).or_default();
+        *so_far = so_far.max(*difference);
+    }
+    leave(&format!("{dtype}-{}", task.name()), &worst);
+}
+
+fn leave(name: &str, content: &impl serde::Serialize) {
+    let file = Path::new(env!("CARGO_TARGET_TMPDIR")).join(format!("golden-{name}.json"));
+    std::fs::write(file, serde_json::to_string(content).unwrap()).unwrap();
+}
+
+#[test]
+fn every_family_has_a_golden() {
+    let families: Vec<_> = candlewick::models::families().collect();
+    leave("families", &families);
+    let tasks = [TaskName::TokenClassification, TaskName::TextClassification];
+    let folders = tasks.into_iter().flat_map(cases).map(|(folder, _)| folder);
+    let tested: Vec<_> = folders.map(|folder| Config::load(&folder).unwrap().model_type).collect();
+    for family in families {
+        assert!(tested.iter().any(|tested| tested == family), "{family}");
+    }
 }
 
 fn golden() -> PathBuf {
@@ -93,18 +123,20 @@ fn logits<T: Task>(pipeline: &Pipeline<T>, inputs: Vec<Input>, options: &T::Opti
 
 /// Every text alone, then all of them in batches.
 fn check<T: Task>(options: &T::Options) {
+    let mut worst = Vec::new();
     for (folder, case) in cases(T::NAME) {
         let pipeline = Pipeline::<T>::load(&folder, &LoadOptions::default()).unwrap();
         let inputs: Vec<Input> = case.encodings.iter().map(Reference::input).collect();
         let batch = logits(&pipeline, inputs.clone(), options);
         for ((reference, input), in_batch) in case.encodings.iter().zip(inputs).zip(batch) {
             let alone = logits(&pipeline, vec![input], options).remove(0);
-            reference.assert_equal(&case.model, &alone);
+            worst.push((pipeline.model_type().to_owned(), reference.assert_equal(&case.model, &alone)));
             let at = format!("{}: {:?} in a batch", case.model, reference.text);
             assert_eq!(in_batch.encoding, alone.encoding, "{at}");
             assert_eq!(in_batch.logits, alone.logits, "{at}: not the same bits");
         }
     }
+    record(Dtype::Float32, T::NAME, &worst);
 }
 
 #[test]
@@ -165,6 +197,7 @@ fn check_narrow<T: Task>(dtype: Dtype, options: &T::Options) -> Vec<(String, f32
         assert!(moved > TOLERANCE, "{}: {moved:e} is float32", case.model);
         worst.push((pipeline.model_type().to_owned(), moved));
     }
+    record(dtype, T::NAME, &worst);
     worst
 }
 

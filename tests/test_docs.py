@@ -66,7 +66,9 @@ def links(document: Path) -> list[str]:
     return re.findall(r"\]\((?!https?:)([^)#]+)", document.read_text(encoding="utf-8"))
 
 
-@pytest.mark.parametrize("name", ["README.md", "CONTRIBUTING.md", "demo/README.md", "tests/golden/README.md"])
+@pytest.mark.parametrize(
+    "name", ["README.md", "CONTRIBUTING.md", "demo/README.md", "docs/MODELS.md", "tests/golden/README.md"]
+)
 def test_links_lead_somewhere(name: str) -> None:
     document = ROOT / name
     for link in links(document):

@@ -180,7 +180,7 @@ def test_a_cache_made_by_transformers(tmp_path: Path) -> None:
 def test_other_formats_of_weights_are_named(hub: Any, tmp_path: Path) -> None:
     failed = ask(tmp_path, "some/other", url=hub.url)
     assert failed["error"] == "UnsupportedModelError"
-    for part in ("tf_model.h5", "model.onnx", "model.safetensors", "pytorch_model.bin.index.json"):
+    for part in ("tf_model.h5", "model.onnx", "model.safetensors", "pytorch_model.bin.index.json", "docs/MODELS.md"):
         assert part in failed["message"]
 
 

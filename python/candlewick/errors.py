@@ -47,7 +47,10 @@ class ModelFormatError(CandlewickError, ValueError):
 
 
 class UnsupportedModelError(CandlewickError, NotImplementedError):
-    """An architecture, activation or file format is not implemented; the message lists those that are."""
+    """An architecture, activation or file format is not implemented; the message lists those that are.
+
+    `docs/MODELS.md` of the repository has the whole list, with what is tested of each.
+    """
 
 
 class BackendError(CandlewickError, RuntimeError):

@@ -171,7 +171,7 @@ def _no_weights(what: str, files: Iterable[str]) -> UnsupportedModelError:
     found = sorted(file for file in files if file.endswith((".h5", ".onnx", ".msgpack", ".pt", ".bin")))
     return UnsupportedModelError(
         f"{what}: weights in {', '.join(found) or 'no known format'} are not supported; "
-        f"supported: {', '.join(_files.WEIGHTS)}"
+        f"supported: {', '.join(_files.WEIGHTS)}; docs/MODELS.md lists what is tested"
     )
 
 

@@ -160,6 +160,11 @@ pub struct Examined {
     pub logits: Tensor,
 }
 
+/// `model_type` of every family that can be loaded.
+pub fn families() -> impl Iterator<Item = &'static str> {
+    FAMILIES.iter().map(|family| family.model_type)
+}
+
 /// The tokenizer class of a family, for checkpoints that do not name one.
 ///
 /// # Errors
@@ -177,7 +182,7 @@ fn family_and_shape(config: &Config) -> Result<(&'static Family, Shape)> {
 
 fn family(config: &Config) -> Result<&'static Family> {
     FAMILIES.iter().copied().find(|family| family.model_type == config.model_type).ok_or_else(|| {
-        let names: Vec<_> = FAMILIES.iter().map(|family| family.model_type).collect();
+        let names: Vec<_> = families().collect();
         Error::Unsupported { what: "model_type", got: config.model_type.clone(), supported: one_of(&names) }
     })
 }
