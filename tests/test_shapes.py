@@ -127,6 +127,17 @@ def test_logits_are_not_copied(tiny: Tokens) -> None:
     assert np.isfinite(values).all()  # the array keeps what it shows
 
 
+def test_a_ranking_of_many_has_the_scores_of_each_pair_alone() -> None:
+    with candlewick.pipeline(model=MODELS / "bert-rerank") as rerank:
+        documents = [f"Number {at} lives in {'New ' * (at % 9)}York" for at in range(400)]
+        places = rerank.rank("Who lives in London?", documents)
+        assert sorted(place["index"] for place in places) == list(range(400))
+        assert places == sorted(places, key=lambda place: (-place["score"], place["index"]))
+        for place in places[::40]:
+            pair = {"text": "Who lives in London?", "text_pair": documents[place["index"]]}
+            assert rerank(pair)["score"] == place["score"]
+
+
 def test_ranking(labels: Texts) -> None:
     rerank = candlewick.pipeline(model=MODELS / "bert-rerank")
     documents = ["Paris is a city", "London", "a cat", "London"]

@@ -135,9 +135,9 @@ impl<'a, 'py> Keywords<'a, 'py> {
 
 /// Texts with or without a second text. First texts that are one object, as when many documents are compared with one
 /// query, are taken over once.
-pub(super) fn pairs(inputs: &Bound<'_, PyList>) -> PyResult<Vec<Input>> {
-    let mut last: Option<(Py<PyAny>, Arc<str>)> = None;
-    let pair = |(index, item): (usize, Bound<'_, PyAny>)| {
+pub(super) fn pairs<'py>(inputs: &Bound<'py, PyList>) -> PyResult<Vec<Input>> {
+    let mut last: Option<(Bound<'py, PyAny>, Arc<str>)> = None;
+    let pair = |(index, item): (usize, Bound<'py, PyAny>)| {
         let expected = "a text and a second text or None";
         let tuple = item.cast::<PyTuple>().ok().filter(|tuple| tuple.len() == 2);
         let tuple = tuple.ok_or_else(|| input_type(index, expected, &item))?;
@@ -146,10 +146,10 @@ pub(super) fn pairs(inputs: &Bound<'_, PyList>) -> PyResult<Vec<Input>> {
             return Ok(text(index, "a string", &first)?.into());
         }
         let shared = match last.take() {
-            Some((object, shared)) if first.is(&object) => shared,
+            Some((object, shared)) if object.is(&first) => shared,
             _ => text(index, "a string", &first)?.into(),
         };
-        last = Some((first.unbind(), Arc::clone(&shared)));
+        last = Some((first, Arc::clone(&shared)));
         Ok((shared, text(index, "a string", &second)?).into())
     };
     inputs.iter().enumerate().map(pair).collect()

@@ -245,6 +245,7 @@ mod tests {
     use std::time::Duration;
 
     use axum::body::Body;
+    use http_body_util::BodyExt;
     use serde_json::json;
     use tower::ServiceExt;
 
@@ -259,13 +260,22 @@ mod tests {
         let resolve: Resolver = Box::new(move |_, _| Ok(Found { folder: folder.clone(), sha: None }));
         server.load(&[wanted], &resolve).unwrap();
         let texts: Vec<String> = (0..30).map(|at| format!("{at} people live in London")).collect();
-        let body = json!({"query": "Who lives in London?", "texts": texts}).to_string();
-        let request = Request::post("/rerank").header("content-type", "application/json").body(Body::from(body));
+        let ask = async |texts: &[String]| -> Vec<serde_json::Value> {
+            let body = json!({"query": "Who lives in London?", "texts": texts}).to_string();
+            let request = Request::post("/rerank").header("content-type", "application/json");
+            let request = request.header("x-use-cache", "false").body(Body::from(body)).unwrap();
+            let response = app(&server).oneshot(request).await.unwrap();
+            assert_eq!(response.status(), StatusCode::OK);
+            serde_json::from_slice(&response.into_body().collect().await.unwrap().to_bytes()).unwrap()
+        };
         let served = server.served(server.slot(None).unwrap(), Duration::ZERO).await.unwrap();
         let tokenized = || text_model(&served).unwrap().host.model().pipeline.tokenized_texts();
         let before = tokenized();
-        let response = app(&server).oneshot(request.unwrap()).await.unwrap();
-        assert_eq!(response.status(), StatusCode::OK);
+        let places = ask(&texts).await;
         assert_eq!(tokenized() - before, 1 + 30);
+        for place in places.iter().step_by(7) {
+            let text = &texts[place["index"].as_u64().unwrap() as usize];
+            assert_eq!(ask(std::slice::from_ref(text)).await[0]["score"], place["score"], "{text}");
+        }
     }
 }
