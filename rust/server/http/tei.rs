@@ -32,6 +32,7 @@ pub(super) struct Predict {
     #[schema(inline)]
     inputs: Inputs,
     #[serde(flatten)]
+    #[schema(inline)]
     how: How,
 }
 
@@ -69,6 +70,7 @@ pub(super) struct Rerank {
     #[serde(default)]
     return_text: bool,
     #[serde(flatten)]
+    #[schema(inline)]
     how: How,
 }
 

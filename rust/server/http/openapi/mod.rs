@@ -14,15 +14,15 @@ use utoipa::OpenApi;
 use utoipa::openapi::header::HeaderBuilder;
 use utoipa::openapi::path::{OperationBuilder, Parameter, ParameterBuilder, ParameterIn};
 use utoipa::openapi::request_body::RequestBodyBuilder;
-use utoipa::openapi::schema::{ObjectBuilder, Type};
+use utoipa::openapi::schema::{Object, ObjectBuilder, Schema, Type};
 use utoipa::openapi::security::{HttpAuthScheme, HttpBuilder, SecurityRequirement, SecurityScheme};
 use utoipa::openapi::tag::TagBuilder;
 use utoipa::openapi::{
-    Content, ContentBuilder, InfoBuilder, OpenApiBuilder, PathItem, PathsBuilder, Ref, Required, ResponseBuilder,
-    ResponsesBuilder,
+    Content, ContentBuilder, InfoBuilder, OpenApiBuilder, PathItem, PathsBuilder, Ref, RefOr, Required,
+    ResponseBuilder, ResponsesBuilder,
 };
 
-use super::tei::{How, Predict, Rerank};
+use super::tei::{Predict, Rerank};
 use answers::{Answer, Entity, Info, Label, Place, Prediction, Problem, Ranking, Served, State, Status};
 use errors::ERRORS;
 use requests::{
@@ -52,7 +52,6 @@ use routes::{Kind, ROUTES, Route, TAGS};
     Rerank,
     Ranking,
     Place,
-    How,
     Problem,
     Info,
     Served,
@@ -102,12 +101,27 @@ fn build() -> utoipa::openapi::OpenApi {
     let info = InfoBuilder::new().title("candlewick").description(Some(DESCRIPTION)).version(env!("CARGO_PKG_VERSION"));
     let key = HttpBuilder::new().scheme(HttpAuthScheme::Bearer).description(Some("Where the server was given keys."));
     let components = Types::openapi().components.map(|mut components| {
+        components.schemas.values_mut().for_each(unite);
         components.responses.extend(errors::responses().map(|(name, response)| (name.to_owned(), response.into())));
         components.add_security_scheme(KEY, SecurityScheme::Http(key.build()));
         components
     });
     let tags = TAGS.iter().map(|(name, about)| TagBuilder::new().name(*name).description(Some(*about)).build());
     OpenApiBuilder::new().info(info).paths(paths).components(components).tags(Some(tags)).build()
+}
+
+/// Makes one object of those that serde flattens into each other: their members stand in parts, own ones last.
+fn unite(schema: &mut RefOr<Schema>) {
+    let RefOr::T(Schema::AllOf(parts)) = schema else { return };
+    let mut whole = Object::with_type(Type::Object);
+    whole.description = parts.description.take();
+    for part in parts.items.drain(..).rev() {
+        if let RefOr::T(Schema::Object(part)) = part {
+            whole.properties.extend(part.properties);
+            whole.required.extend(part.required);
+        }
+    }
+    *schema = whole.into();
 }
 
 fn operation(route: &Route) -> OperationBuilder {
@@ -221,6 +235,7 @@ mod tests {
         };
         for (name, schema) in document["components"]["schemas"].as_object().unwrap() {
             assert!(explained(schema), "{name} is not explained");
+            assert!(schema["allOf"].is_null(), "{name} is in parts");
             for (member, schema) in schema["properties"].as_object().into_iter().flatten() {
                 assert!(explained(schema), "{name}.{member} is not explained");
             }
