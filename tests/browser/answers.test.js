@@ -44,6 +44,28 @@ for (const name of STRATEGIES) {
   });
 }
 
+visit("a text from right to left is shown that way", { url }, async (page) => {
+  await ask(page, "عاشت ماري كوري في باريس مع Sarah Parker.");
+  const directions = await page
+    .locator("#text, #found .text, #found .tag")
+    .evaluateAll((shown) => shown.map((one) => getComputedStyle(one).direction));
+  assert.deepEqual([...new Set(directions.slice(0, 2)), ...new Set(directions.slice(2))], ["rtl", "ltr"]);
+  await ask(page, SARAH);
+  assert.equal(await page.locator("#found .text").evaluate((shown) => getComputedStyle(shown).direction), "ltr");
+});
+
+visit("what comes after a long text stays in reach", { url }, async (page) => {
+  await page.getByLabel("Read long texts to their end").check();
+  await ask(page, `${SARAH} `.repeat(1_300));
+  const tall = await page.evaluate(() => document.documentElement.scrollHeight);
+  assert.ok(tall < 2_000, `${tall} pixels`);
+  const { scrolls, top } = await page.locator("#found .scroll").evaluate((shown) => {
+    shown.scrollTo(0, shown.scrollHeight);
+    return { scrolls: shown.scrollHeight > shown.clientHeight, top: shown.scrollTop };
+  });
+  assert.ok(scrolls && top > 0);
+});
+
 visit("another strategy is asked for at once", { url }, async (page) => {
   await ask(page);
   await strategy(page, "none").check();

@@ -34,7 +34,7 @@ function stretches(text, entities) {
 
 function tag(entity) {
   const label = labelOf(entity);
-  return element("span", { class: "tag", "--hue": hue(label) }, `${label} ${entity.score.toFixed(3)}`);
+  return element("span", { class: "tag", dir: "ltr", "--hue": hue(label) }, `${label} ${entity.score.toFixed(3)}`);
 }
 
 function marked(text, entities) {
@@ -42,11 +42,11 @@ function marked(text, entities) {
     if (!stretch.entities) return stretch.text;
     return element("mark", { "--hue": hue(labelOf(stretch.entities[0])) }, stretch.text, ...stretch.entities.map(tag));
   });
-  return element("div", { class: "text" }, ...nodes);
+  return scrolled("The text with marks", element("div", { class: "text", dir: "auto" }, ...nodes));
 }
 
 function listed(entities) {
-  const cells = (one) => [labelOf(one), one.score.toFixed(6), one.word, String(one.start), String(one.end)];
+  const cells = (one) => [labelOf(one), one.score.toFixed(6), element("bdi", {}, one.word), one.start, one.end];
   const rows = entities.map((entity) => cells(entity).map((cell) => [cell]));
   return table(["Label", "Score", "Word", "Start", "End"], rows);
 }
@@ -61,11 +61,15 @@ function bars(labels) {
   return element("ol", { class: "bars" }, ...rows);
 }
 
+/** Something that may be long, so that what comes after it stays in reach. */
+function scrolled(title, node) {
+  return element("div", { class: "scroll", tabindex: "0", role: "region", "aria-label": title }, node);
+}
+
 /** Something that is made when it is looked at first: a long text has thousands of rows. */
 function folded(title, make) {
   const box = element("details", {}, element("summary", {}, title));
-  const inside = { class: "scroll", tabindex: "0", role: "region", "aria-label": title };
-  box.addEventListener("toggle", () => box.append(element("div", inside, make())), { once: true });
+  box.addEventListener("toggle", () => box.append(scrolled(title, make())), { once: true });
   return box;
 }
 

@@ -76,7 +76,7 @@ function warn(header) {
 function show(text, answer, headers) {
   const { summary, nodes } = shown(text, answer);
   const cached = headers.get("x-compute-type") === "cache";
-  const time = cached ? "from the cache" : `${headers.get("x-total-time") ?? "?"} ms`;
+  const time = cached ? "from the cache" : `${Number(headers.get("x-total-time")) || "less than 1"} ms`;
   $("found").replaceChildren(...nodes);
   $("status").textContent = `${summary} (${time})`;
   warn(headers.get("x-hf-warning"));
