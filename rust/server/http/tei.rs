@@ -28,8 +28,7 @@ const DIALECT: Dialect = Dialect::Tei;
 /// A body of `/predict`.
 #[derive(Deserialize, ToSchema)]
 pub(super) struct Predict {
-    /// A text, a pair of texts, or several of either.
-    #[schema(inline)]
+    /// What is to be answered.
     inputs: Inputs,
     #[serde(flatten)]
     #[schema(inline)]
@@ -44,17 +43,19 @@ pub(super) struct How {
     truncate: Option<bool>,
     /// Which end is cut: `Left` or `Right`.
     #[serde(default)]
+    #[schema(pattern = "^([Ll]eft|[Rr]ight)$")]
     truncation_direction: Option<String>,
     /// Whether scores are the logits as they are, and no probabilities.
     #[serde(default)]
     raw_scores: bool,
 }
 
+/// A text, a list of one or two texts that go together, or a list of such lists. No first text is empty.
 #[derive(Deserialize, ToSchema)]
 #[serde(untagged)]
+#[schema(as = PredictInputs)]
 pub(super) enum Inputs {
     One(String),
-    /// A text, or a pair of them.
     Pair(Vec<String>),
     Batch(Vec<Vec<String>>),
 }
@@ -63,8 +64,10 @@ pub(super) enum Inputs {
 #[derive(Deserialize, ToSchema)]
 pub(super) struct Rerank {
     /// What the texts shall answer.
+    #[schema(min_length = 1)]
     query: String,
     /// At least one.
+    #[schema(min_items = 1)]
     texts: Vec<String>,
     /// Whether the texts are repeated in the answer.
     #[serde(default)]

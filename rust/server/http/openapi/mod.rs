@@ -5,6 +5,7 @@ mod errors;
 mod examples;
 mod requests;
 mod routes;
+mod shapes;
 
 use std::sync::LazyLock;
 
@@ -14,19 +15,20 @@ use utoipa::OpenApi;
 use utoipa::openapi::header::HeaderBuilder;
 use utoipa::openapi::path::{OperationBuilder, Parameter, ParameterBuilder, ParameterIn};
 use utoipa::openapi::request_body::RequestBodyBuilder;
-use utoipa::openapi::schema::{Object, ObjectBuilder, Schema, Type};
+use utoipa::openapi::schema::{ObjectBuilder, Type};
 use utoipa::openapi::security::{HttpAuthScheme, HttpBuilder, SecurityRequirement, SecurityScheme};
 use utoipa::openapi::tag::TagBuilder;
 use utoipa::openapi::{
-    Content, ContentBuilder, InfoBuilder, OpenApiBuilder, PathItem, PathsBuilder, Ref, RefOr, Required,
-    ResponseBuilder, ResponsesBuilder,
+    Content, ContentBuilder, InfoBuilder, OpenApiBuilder, PathItem, PathsBuilder, Ref, Required, ResponseBuilder,
+    ResponsesBuilder,
 };
 
-use super::tei::{Predict, Rerank};
+use super::tei::{Inputs as PredictInputs, Predict, Rerank};
 use answers::{Answer, Entity, Info, Label, Place, Prediction, Problem, Ranking, Served, State, Status};
 use errors::ERRORS;
 use requests::{
-    Function, HubRequest, Inputs, Item, Options, Pair, ServiceOptions, Strategy, TextOptions, TokenOptions, Truncation,
+    Cut, Function, HubRequest, Item, Pair, ServiceOptions, Strategy, TextInputs, TextOptions, TextRequest, TokenInputs,
+    TokenOptions, TokenRequest, Truncation,
 };
 use routes::{Kind, ROUTES, Route, TAGS};
 
@@ -34,20 +36,24 @@ use routes::{Kind, ROUTES, Route, TAGS};
 #[derive(OpenApi)]
 #[openapi(components(schemas(
     HubRequest,
-    Inputs,
-    Item,
-    Pair,
-    Options,
+    TokenRequest,
+    TokenInputs,
     TokenOptions,
     Strategy,
+    TextRequest,
+    TextInputs,
+    Item,
+    Pair,
     TextOptions,
     Function,
     Truncation,
+    Cut,
     ServiceOptions,
     Answer,
     Entity,
     Label,
     Predict,
+    PredictInputs,
     Prediction,
     Rerank,
     Ranking,
@@ -101,27 +107,13 @@ fn build() -> utoipa::openapi::OpenApi {
     let info = InfoBuilder::new().title("candlewick").description(Some(DESCRIPTION)).version(env!("CARGO_PKG_VERSION"));
     let key = HttpBuilder::new().scheme(HttpAuthScheme::Bearer).description(Some("Where the server was given keys."));
     let components = Types::openapi().components.map(|mut components| {
-        components.schemas.values_mut().for_each(unite);
+        components.schemas.iter_mut().for_each(|(name, schema)| shapes::correct(name, schema));
         components.responses.extend(errors::responses().map(|(name, response)| (name.to_owned(), response.into())));
         components.add_security_scheme(KEY, SecurityScheme::Http(key.build()));
         components
     });
     let tags = TAGS.iter().map(|(name, about)| TagBuilder::new().name(*name).description(Some(*about)).build());
     OpenApiBuilder::new().info(info).paths(paths).components(components).tags(Some(tags)).build()
-}
-
-/// Makes one object of those that serde flattens into each other: their members stand in parts, own ones last.
-fn unite(schema: &mut RefOr<Schema>) {
-    let RefOr::T(Schema::AllOf(parts)) = schema else { return };
-    let mut whole = Object::with_type(Type::Object);
-    whole.description = parts.description.take();
-    for part in parts.items.drain(..).rev() {
-        if let RefOr::T(Schema::Object(part)) = part {
-            whole.properties.extend(part.properties);
-            whole.required.extend(part.required);
-        }
-    }
-    *schema = whole.into();
 }
 
 fn operation(route: &Route) -> OperationBuilder {
@@ -172,7 +164,7 @@ fn text() -> Content {
 fn responses(route: &Route) -> ResponsesBuilder {
     const JSON: &str = "application/json";
     let (description, content) = match route.kind {
-        Kind::Hub => ("What the model finds.", vec![(JSON, json("Answer")), ("text/event-stream", text())]),
+        Kind::Hub => ("What the model finds.", vec![(JSON, json("Answer")), ("text/event-stream", Content::default())]),
         Kind::Tei { gives, .. } => ("What the model finds.", vec![(JSON, json(gives))]),
         Kind::About(gives) => ("What is known.", vec![(JSON, json(gives))]),
         Kind::Health => ("Ready. The body is empty.", Vec::new()),
@@ -230,7 +222,8 @@ mod tests {
     fn every_type_and_member_is_explained() {
         let document = serde_json::to_value(build()).unwrap();
         let explained = |schema: &serde_json::Value| {
-            let own = [schema].into_iter().chain(schema["oneOf"].as_array().into_iter().flatten());
+            let forms = ["oneOf", "anyOf"].into_iter().filter_map(|of| schema[of].as_array()).flatten();
+            let own = [schema].into_iter().chain(forms);
             own.filter_map(|one| one["description"].as_str()).any(|text| !text.is_empty())
         };
         for (name, schema) in document["components"]["schemas"].as_object().unwrap() {

@@ -4,15 +4,42 @@
 use serde::Serialize;
 use utoipa::ToSchema;
 
-/// A request in the dialect of the hosted API.
+/// A request in the dialect of the hosted API, to a model of either task.
 #[derive(Serialize, ToSchema)]
+#[serde(untagged)]
 #[schema(as = Request)]
-pub(super) struct HubRequest {
+pub(super) enum HubRequest {
+    Token(TokenRequest),
+    Text(TextRequest),
+}
+
+/// A request to a model of token classification.
+#[derive(Serialize, ToSchema)]
+pub(super) struct TokenRequest {
     /// What is to be answered.
-    inputs: Inputs,
-    /// Options of the model's task; those of the other task are unknown. Where there are none, the URL's query is read
-    /// as such: `?top_k=2`.
-    parameters: Option<Options>,
+    inputs: TokenInputs,
+    /// How. Where there are none, the URL's query is read as such: `?stride=16`.
+    parameters: Option<TokenOptions>,
+    #[serde(flatten)]
+    #[schema(inline)]
+    delivery: Delivery,
+}
+
+/// A request to a model of text classification.
+#[derive(Serialize, ToSchema)]
+pub(super) struct TextRequest {
+    /// What is to be answered.
+    inputs: TextInputs,
+    /// How. Where there are none, the URL's query is read as such: `?top_k=2`.
+    parameters: Option<TextOptions>,
+    #[serde(flatten)]
+    #[schema(inline)]
+    delivery: Delivery,
+}
+
+/// How an answer gets to its client.
+#[derive(Serialize, ToSchema)]
+struct Delivery {
     /// Whether the answer is wanted as server-sent events, with `[DONE]` at the end: one for each entity or label, of a
     /// text that is read in windows (`stride`) as soon as no later window can change it; of a list, one for each input
     /// as it is answered.
@@ -22,13 +49,21 @@ pub(super) struct HubRequest {
     options: Option<ServiceOptions>,
 }
 
-/// One text, or several at once.
+/// One text, or at least one in a list; with `is_split_into_words`, the words of a text, or lists of those of several.
 #[derive(Serialize, ToSchema)]
 #[serde(untagged)]
-pub(super) enum Inputs {
+pub(super) enum TokenInputs {
+    Text(String),
+    Texts(Vec<String>),
+    Words(Vec<Vec<String>>),
+}
+
+/// One text or pair, or at least one in a list.
+#[derive(Serialize, ToSchema)]
+#[serde(untagged)]
+pub(super) enum TextInputs {
     Text(String),
     Pair(Pair),
-    /// At least one.
     List(Vec<Item>),
 }
 
@@ -40,7 +75,7 @@ pub(super) enum Item {
     Pair(Pair),
 }
 
-/// For text classification: a text, perhaps with a second one.
+/// A text, perhaps with a second one.
 #[derive(Serialize, ToSchema)]
 pub(super) struct Pair {
     /// The first one, or the only one.
@@ -49,22 +84,16 @@ pub(super) struct Pair {
     text_pair: Option<String>,
 }
 
-/// Parameters of the model's task.
-#[derive(Serialize, ToSchema)]
-#[serde(untagged)]
-pub(super) enum Options {
-    Token(TokenOptions),
-    Text(TextOptions),
-}
-
 /// Parameters of token classification. A name that is not among them is an error.
 #[derive(Serialize, ToSchema)]
+#[serde(deny_unknown_fields)]
 pub(super) struct TokenOptions {
     /// How tokens become entities; the server's default (`simple`) if absent or null.
     aggregation_strategy: Option<Strategy>,
     /// Labels to leave out; `["O"]` if absent.
     ignore_labels: Option<Vec<String>>,
-    /// Tokens that the windows of a long text share; without it, a long text is cut, and a header says so.
+    /// Tokens that the windows of a long text share, fewer than a window has for text; not together with the strategy
+    /// `none`. Without it, a long text is cut, and a header says so.
     #[schema(minimum = 0)]
     stride: Option<u32>,
     /// Whether an input is a list of words.
@@ -73,6 +102,8 @@ pub(super) struct TokenOptions {
     /// What stands between those words.
     #[schema(default = " ")]
     delimiter: Option<String>,
+    /// The same as beside `parameters`.
+    stream: Option<bool>,
 }
 
 /// Every token by itself (`none`), neighbours of one kind together (`simple`), or whole words, each with the label of its
@@ -91,19 +122,19 @@ pub(super) enum Strategy {
 #[derive(Serialize, ToSchema)]
 pub(super) struct TextOptions {
     /// How many labels, best first; all of them if null, and also if absent unless the server has another default.
-    #[schema(minimum = 1)]
+    #[schema(minimum = 1, maximum = 4_294_967_295_u32)]
     top_k: Option<u32>,
     /// How logits become scores; what the model's configuration says if absent or `default`.
     function_to_apply: Option<Function>,
     /// The old name of a `top_k` of all.
     return_all_scores: Option<bool>,
-    /// Whether a long text is cut (true) or refused (false), or how it is cut: `longest_first`, `only_first`,
-    /// `only_second`.
-    #[schema(value_type = Option<Truncation>, default = true)]
+    /// Whether a text that is too long is cut, or how.
     truncation: Option<Truncation>,
-    /// A limit below the model's own, in tokens.
+    /// A limit below the model's own, in tokens, special ones included.
     #[schema(minimum = 1)]
     max_length: Option<u32>,
+    /// The same as beside `parameters`.
+    stream: Option<bool>,
 }
 
 /// The logistic function for each label by itself, the softmax over all of them, the logits as they are, or what the
@@ -117,12 +148,23 @@ pub(super) enum Function {
     Default,
 }
 
-/// Whether a long text is cut, or how.
+/// Whether a long text is cut (`true`, which is also what happens if it is absent) or refused (`false`), or how it is
+/// cut.
 #[derive(Serialize, ToSchema)]
 #[serde(untagged)]
 pub(super) enum Truncation {
     Whether(bool),
-    How(String),
+    How(Cut),
+}
+
+/// Which text of a pair is cut.
+#[derive(Serialize, ToSchema)]
+#[serde(rename_all = "snake_case")]
+pub(super) enum Cut {
+    LongestFirst,
+    OnlyFirst,
+    OnlySecond,
+    DoNotTruncate,
 }
 
 /// What changes how long an answer takes, and not the answer.

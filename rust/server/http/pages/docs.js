@@ -8,7 +8,7 @@ const pretty = (value) => JSON.stringify(value, null, 1).replace(/\n\s*/g, " ");
 /** A title and code, which may be copied where it is a call. */
 function sample(title, code, isCall) {
   const shown = element("code", {}, code);
-  const head = element("div", { class: "actions" }, element("p", {}, `${title}:`));
+  const head = element("div", { class: "actions" }, element("p", {}, ...prose(title), ":"));
   if (isCall) {
     const button = element("button", { type: "button" }, "Copy");
     button.addEventListener("click", () => copied(shown));
@@ -27,7 +27,10 @@ function taken(path, { parameters = [], requestBody }, { schemas }) {
   const url = new URL(path.slice(1), HOME).href.replaceAll("%7B", "{").replaceAll("%7D", "}");
   for (const [media, { schema, examples = {} }] of Object.entries(requestBody?.content ?? {})) {
     nodes.push(element("h4", {}, "Body"), element("p", {}, `${media}: `, ...phrase(schema)));
-    nodes.push(members(schemas[nameOf(schema.$ref)]));
+    const body = schemas[nameOf(schema.$ref)];
+    nodes.push(members(body));
+    for (const form of body.anyOf ?? [])
+      nodes.push(element("p", {}, "A ", ...phrase(form), ":"), members(schemas[nameOf(form.$ref)]));
     nodes.push(
       ...Object.values(examples).flatMap(({ summary, value }) =>
         sample(summary, curl({ url, body: value, keyed: false }), true),

@@ -20,9 +20,10 @@ function phrase(schema) {
       schema.enum.map((value) => [element("code", {}, String(value))]),
       ", ",
     );
-  if (schema.oneOf) {
-    const nothing = schema.oneOf.filter(({ type }) => type === "null");
-    return joined([...schema.oneOf.filter(({ type }) => type !== "null"), ...nothing].map(phrase), " or ");
+  const forms = schema.oneOf ?? schema.anyOf;
+  if (forms) {
+    const nothing = forms.filter(({ type }) => type === "null");
+    return joined([...forms.filter(({ type }) => type !== "null"), ...nothing].map(phrase), " or ");
   }
   const word = (type) => (type === "array" ? ["list of ", ...phrase(schema.items)] : [type]);
   const words = joined([schema.type ?? "anything"].flat().map(word), " or ");
