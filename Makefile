@@ -54,7 +54,7 @@ demo: $(VENV)/installed  ## build, install into .venv and run the demo models
 	$(BIN)/candlewick classify "What a wonderful evening!" "The soup was cold and nobody cared."
 
 .PHONY: test
-test: lint test-rust models-check test-loom test-python test-clients test-browser test-load test-isa test-aarch64 test-package fuzz  ## everything, as CI runs it
+test: lint test-rust models-check test-loom test-python test-clients test-browser test-schema test-load test-isa test-aarch64 test-package fuzz  ## everything, as CI runs it
 	@echo "make test: all passed"
 
 .PHONY: lint
@@ -95,7 +95,7 @@ test-asan: | tools  ## kernels and weight files under AddressSanitizer, with a n
 
 .PHONY: test-python
 test-python: $(VENV)/developed $(VENV)/installed  ## Python: tests, the documents' examples, stubs against the module
-	$(BIN)/python -m pytest tests --ignore=tests/clients --ignore=tests/test_load.py
+	$(BIN)/python -m pytest tests --ignore=tests/clients --ignore=tests/schema --ignore=tests/test_load.py
 	$(BIN)/python -m mypy.stubtest candlewick._native
 
 # Each client in a folder of its own, named after the file that pins it.
@@ -134,6 +134,16 @@ test-load: $(LOAD) $(VENV)/developed $(VENV)/installed  ## the server under load
 .PHONY: test-browser
 test-browser: $(VENV)/installed  ## the server's pages in headless Chromium: answers, calls to copy, accessibility
 	scripts/test_browser.sh
+
+# An environment of its own: it brings another pytest and a dozen packages.
+.venv-schema/installed: tests/schema/requirements.txt | tools
+	$(PYTHON) -m venv --clear $(@D)
+	$(@D)/bin/pip install --quiet --requirement $<
+	touch $@
+
+.PHONY: test-schema
+test-schema: .venv-schema/installed $(VENV)/developed $(VENV)/installed  ## the OpenAPI document against its server
+	$(BIN)/python -m pytest tests/schema
 
 # The kernels and the goldens again, by every instruction set that this processor has.
 .PHONY: test-isa

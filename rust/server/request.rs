@@ -95,9 +95,9 @@ impl<O> Request<O> {
             Some(Value::Object(values)) => given.values = values,
             Some(other) => given.refuse("parameters", "an object", &kind(&other)),
         }
-        let (stream, inner) = (body.remove("stream"), given.values.remove("stream"));
-        let stream = stream.filter(|stream| !stream.is_null()).or(inner);
-        let stream = switch(&mut given, "stream", stream.as_ref()).unwrap_or(false);
+        let (outer, inner) = (body.remove("stream"), given.values.remove("stream"));
+        let [outer, inner] = [outer, inner].map(|stream| switch(&mut given, "stream", stream.as_ref()));
+        let stream = outer.or(inner).unwrap_or(false);
         let service = body.remove("options").unwrap_or_default();
         let use_cache = switch(&mut given, "use_cache", service.get("use_cache"));
         let wait_for_model = switch(&mut given, "wait_for_model", service.get("wait_for_model"));
@@ -442,6 +442,8 @@ mod tests {
         let both = |outer: &str| token(&format!(r#"{{"inputs":"a","stream":{outer},"parameters":{{"stream":true}}}}"#));
         assert!(both("null").unwrap().stream && !both("false").unwrap().stream);
         assert_refused(token(r#"{"inputs":"a","stream":"yes"}"#), "stream: expected true or false");
+        let inner = r#"{"inputs":"a","stream":true,"parameters":{"stream":"yes"}}"#;
+        assert_refused(token(inner), "stream: expected true or false");
     }
 
     #[test]
