@@ -58,6 +58,21 @@ fn no_arrow_points_to_the_right() {
     }
 }
 
+/// A clock that is set back or forward must not end a request, nor keep one for ever: what is measured by is monotonic.
+#[test]
+fn nothing_that_serves_reads_the_wall_clock() {
+    let root = Path::new(env!("CARGO_MANIFEST_DIR")).join("rust");
+    let mut found = Vec::new();
+    for room in ["kernels", "pipeline", "engine", "server"] {
+        files(&root.join(room), &mut found);
+    }
+    assert!(found.iter().any(|file| std::fs::read_to_string(file).unwrap().contains("Instant::now")));
+    for file in found {
+        let source = std::fs::read_to_string(&file).unwrap();
+        assert!(!source.contains("SystemTime"), "{} reads the wall clock", file.display());
+    }
+}
+
 #[test]
 fn an_arrow_to_the_right_is_seen() {
     assert_eq!(forbidden("kernels", "use crate::layers::Linear;\n// crate::models"), ["layers"]);

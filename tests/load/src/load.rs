@@ -38,11 +38,10 @@ pub(crate) async fn run(script: Script, plan: Plan) -> Result<String, String> {
     match plan.rate {
         Some(step) => due(&load, step).await,
         None => {
-            let clients = (0..plan.clients).map(|_| client(Rc::clone(&load)));
-            let mut clients: JoinSet<()> = clients.fold(JoinSet::new(), |mut set, client| {
-                set.spawn_local(client);
-                set
-            });
+            let mut clients = JoinSet::new();
+            for _ in 0..plan.clients {
+                clients.spawn_local(client(Rc::clone(&load)));
+            }
             while clients.join_next().await.is_some() {}
         }
     }

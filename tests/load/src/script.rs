@@ -75,7 +75,7 @@ impl Line {
             head.push_str("content-type: application/json\r\n");
         }
         for (name, value) in headers {
-            head.push_str(&format!("{name}: {value}\r\n"));
+            head.extend([name.as_str(), ": ", &value, "\r\n"]);
         }
         Request { kind, bytes: format!("{head}\r\n{body}").into_bytes(), expected }
     }

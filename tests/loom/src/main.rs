@@ -71,6 +71,7 @@ fn a_second_job_finds_helpers_wherever_they_are() {
             let done = AtomicUsize::new(0);
             team.run(2, &|_| _ = done.fetch_add(1, Ordering::Relaxed));
             assert_eq!(done.into_inner(), 2);
+            team.rest();
         }
     });
 }
