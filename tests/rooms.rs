@@ -59,6 +59,7 @@ fn no_arrow_points_to_the_right() {
 }
 
 /// A clock that is set back or forward must not end a request, nor keep one for ever: what is measured by is monotonic.
+/// Spans alone tell when they ended.
 #[test]
 fn nothing_that_serves_reads_the_wall_clock() {
     let root = Path::new(env!("CARGO_MANIFEST_DIR")).join("rust");
@@ -67,7 +68,8 @@ fn nothing_that_serves_reads_the_wall_clock() {
         files(&root.join(room), &mut found);
     }
     assert!(found.iter().any(|file| std::fs::read_to_string(file).unwrap().contains("Instant::now")));
-    for file in found {
+    let spans = Path::new("otlp/span.rs");
+    for file in found.into_iter().filter(|file| !file.ends_with(spans)) {
         let source = std::fs::read_to_string(&file).unwrap();
         assert!(!source.contains("SystemTime"), "{} reads the wall clock", file.display());
     }

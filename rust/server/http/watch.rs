@@ -1,7 +1,7 @@
 //! Who watches: every response is counted, logged and traced, without anything that a user wrote.
 
 use std::sync::Arc;
-use std::time::{Duration, Instant, SystemTime};
+use std::time::{Duration, Instant};
 
 use axum::extract::{MatchedPath, Request, State};
 use axum::http::{Method, StatusCode};
@@ -91,14 +91,9 @@ impl Seen<'_> {
                 ("candlewick.inference_ms", Value::Time(facts.times.computing)),
             ]);
         }
-        Span {
-            context,
-            name: format!("{} {}", self.verb(), self.route),
-            ended: SystemTime::now(),
-            took: self.took,
-            failed: self.status.is_server_error(),
-            attributes,
-        }
+        let mut span = Span::ending(context, format!("{} {}", self.verb(), self.route), self.took);
+        (span.failed, span.attributes) = (self.status.is_server_error(), attributes);
+        span
     }
 
     /// The method; any that a client invents would be a row of its own.

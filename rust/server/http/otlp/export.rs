@@ -117,8 +117,6 @@ async fn fill(receiver: &mut Receiver<Span>, batch: &mut Vec<Span>) {
 
 #[cfg(test)]
 mod tests {
-    use std::time::SystemTime;
-
     use axum::http::HeaderMap;
 
     use super::super::Context;
@@ -128,14 +126,8 @@ mod tests {
     fn what_finds_no_room_is_dropped_and_counted() {
         let dropped = IntCounter::new("dropped", "Spans").unwrap();
         let spans = Spans::new("http://127.0.0.1:4318", "mine", dropped.clone()).unwrap();
-        let span = Span {
-            context: Context::of(&HeaderMap::new(), true).unwrap(),
-            name: "GET /".to_owned(),
-            ended: SystemTime::now(),
-            took: Duration::ZERO,
-            failed: false,
-            attributes: Vec::new(),
-        };
+        let context = Context::of(&HeaderMap::new(), true).unwrap();
+        let span = Span::ending(context, "GET /".to_owned(), Duration::ZERO);
         for _ in 0..QUEUE + 3 {
             spans.add(span.clone());
         }

@@ -18,10 +18,10 @@ pub(in super::super) enum Value {
 /// What a request was.
 #[derive(Debug, Clone, PartialEq)]
 pub(in super::super) struct Span {
-    pub(in super::super) context: Context,
-    pub(in super::super) name: String,
-    pub(in super::super) ended: SystemTime,
-    pub(in super::super) took: Duration,
+    context: Context,
+    name: String,
+    ended: SystemTime,
+    took: Duration,
     /// Whether the server is to blame for its end.
     pub(in super::super) failed: bool,
     pub(in super::super) attributes: Vec<(&'static str, Value)>,
@@ -33,6 +33,11 @@ const SERVER: u8 = 2;
 const ERROR: u8 = 2;
 
 impl Span {
+    /// Of a request that ends now. Only here is the wall clock read, and nothing is measured by it.
+    pub(in super::super) fn ending(context: Context, name: String, took: Duration) -> Self {
+        Self { context, name, ended: SystemTime::now(), took, failed: false, attributes: Vec::new() }
+    }
+
     fn json(&self) -> Json {
         let ended = self.ended.duration_since(SystemTime::UNIX_EPOCH).unwrap_or_default();
         let mut span = json!({
