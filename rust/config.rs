@@ -97,7 +97,7 @@ impl Config {
             Some("multi_label_classification") => Some(ProblemType::MultiLabel),
             _ => None, // the reference treats an unknown one as absent
         };
-        let labels = labels(&file, &values)?;
+        let labels = labels(&file, &values, if model_type == "bart" { 3 } else { 2 })?;
         Ok(Self { architecture: architecture.map(str::to_owned), task, model_type, labels, problem_type, file, values })
     }
 
@@ -189,14 +189,14 @@ fn task_of(architecture: &str) -> Result<Task> {
     })
 }
 
-/// `id2label`, else `LABEL_0`, `LABEL_1`, … (`num_labels` of them, 2 by default).
+/// `id2label`, else `LABEL_0`, `LABEL_1`, … (`num_labels` of them, or as many as the family has by default).
 ///
 /// Keys are decimal numbers in any order; transformers reads them with `int()`, which allows spaces and leading zeros.
-fn labels(file: &Path, values: &Map<String, Value>) -> Result<Vec<Arc<str>>> {
+fn labels(file: &Path, values: &Map<String, Value>, default: u64) -> Result<Vec<Arc<str>>> {
     let format = |message: String| Error::format(file, message);
     let Some(id2label) = values.get("id2label").filter(|value| !value.is_null()) else {
         let count = match values.get("num_labels").filter(|value| !value.is_null()) {
-            None => 2,
+            None => default,
             Some(count) => count
                 .as_u64()
                 .filter(|count| (1..=1 << 20).contains(count))
@@ -237,6 +237,7 @@ mod tests {
         let config = parse(r#"{"model_type":"bert","id2label":{"1":"B","00":"A"}}"#).unwrap();
         assert_eq!(config.labels, ["A".into(), "B".into()]);
         assert_eq!(parse(r#"{"model_type":"bert"}"#).unwrap().labels, ["LABEL_0".into(), "LABEL_1".into()]);
+        assert_eq!(parse(r#"{"model_type":"bart"}"#).unwrap().labels.len(), 3);
         let config = parse(r#"{"model_type":"bert","num_labels":1,"id2label":null}"#).unwrap();
         assert_eq!(config.labels, ["LABEL_0".into()]);
     }

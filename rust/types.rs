@@ -151,6 +151,24 @@ pub enum Rows {
     All,
     /// The first one, which sequence heads read.
     First,
+    /// The last one, which those behind a decoder read.
+    Last,
+}
+
+impl Rows {
+    /// Those that are wanted of a sequence with so many.
+    pub(crate) fn of(self, length: usize) -> std::ops::Range<usize> {
+        match self {
+            Self::All => 0..length,
+            Self::First => 0..length.min(1),
+            Self::Last => length.saturating_sub(1)..length,
+        }
+    }
+
+    /// How many are wanted of all sequences.
+    pub(crate) fn count(self, bounds: &Bounds) -> usize {
+        if self == Self::All { bounds.tokens() } else { bounds.sequences() }
+    }
 }
 
 impl Bounds {

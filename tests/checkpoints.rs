@@ -5,6 +5,7 @@ mod common;
 
 use std::path::Path;
 
+use candlewick::pipeline::PackedCache;
 use candlewick::{
     Error, LoadOptions, TextClassificationOptions, TextClassificationPipeline, TokenClassificationOptions,
     TokenClassificationPipeline,
@@ -144,8 +145,8 @@ fn configurations_that_lie_are_refused() {
     }
 }
 
-/// The error of a golden's folder with another configuration.
-fn refused_golden(name: &str, change: &Value) -> Error {
+/// A golden's folder with another configuration.
+fn changed_golden(name: &str, change: &Value) -> tempfile::TempDir {
     let golden = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/golden/models").join(name);
     let folder = tempfile::tempdir().unwrap();
     for file in std::fs::read_dir(golden).unwrap().map(Result::unwrap) {
@@ -155,6 +156,11 @@ fn refused_golden(name: &str, change: &Value) -> Error {
     let mut values: Value = serde_json::from_str(&std::fs::read_to_string(&config).unwrap()).unwrap();
     values.as_object_mut().unwrap().extend(change.as_object().unwrap().clone());
     std::fs::write(config, values.to_string()).unwrap();
+    folder
+}
+
+fn refused_golden(name: &str, change: &Value) -> Error {
+    let folder = changed_golden(name, change);
     TokenClassificationPipeline::load(folder.path(), &LoadOptions::default()).map(|_| ()).unwrap_err()
 }
 
@@ -180,6 +186,54 @@ fn a_modernbert_that_can_not_be_is_refused() {
     // What has biases is another network than one without.
     let change = json!({"mlp_bias": false});
     assert_says(&refused_golden("modernbert-ner-biases", &change), "model_format", &["mlp.Wi.bias", "expected none"]);
+}
+
+#[test]
+fn a_bart_that_can_not_be_is_refused() {
+    // transformers has no class for it.
+    let error = refused_golden("bart-mnli", &json!({"architectures": ["BartForTokenClassification"]}));
+    assert_says(&error, "unsupported_model", &["token-classification of bart", "text-classification"]);
+    let cases: [(Value, &str, &[&str]); 5] = [
+        (json!({"encoder_attention_heads": 5}), "model_format", &["multiple of 5 heads", "got 32"]),
+        (json!({"decoder_attention_heads": 5}), "model_format", &["multiple of 5 heads", "got 32"]),
+        (json!({"decoder_layers": 4}), "model_format", &["model.decoder.layers.3.self_attn.q_proj.weight", "got none"]),
+        (json!({"encoder_ffn_dim": 52}), "model_format", &["model.encoder.layers.0.fc1.weight", "[52, 32]"]),
+        (json!({"activation_function": "gleu"}), "unsupported_model", &["activation", "gleu"]),
+    ];
+    for (change, kind, parts) in cases {
+        let folder = changed_golden("bart-mnli", &change);
+        let error = TextClassificationPipeline::load(folder.path(), &LoadOptions::default()).map(|_| ()).unwrap_err();
+        assert_says(&error, kind, parts);
+    }
+}
+
+#[test]
+fn every_kind_of_layer_is_judged_and_kept_packed() {
+    // Halves that fill no panel; a decoder.
+    for (name, layers) in [("modernbert-moderation", 3 * 4), ("bart-mnli", 2 * 4 + 3 * 7)] {
+        let cache = tempfile::tempdir().unwrap();
+        let golden = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/golden/models").join(name);
+        let load = || {
+            let packed_cache = Some(cache.path().join("packed"));
+            let options = LoadOptions { dtype: candlewick::Dtype::Int8.into(), packed_cache, ..Default::default() };
+            let pipeline = TextClassificationPipeline::load(&golden, &options).unwrap();
+            let scores = pipeline.run(TEXTS, &TextClassificationOptions::default()).unwrap();
+            (pipeline.info(), scores)
+        };
+        let ((first, expected), (second, scores)) = (load(), load());
+        assert_eq!((first.packed_cache, second.packed_cache), (PackedCache::Written, PackedCache::Read), "{name}");
+        assert_eq!(first.quality.unwrap().layers, layers, "{name}");
+        assert_eq!(scores, expected, "{name}");
+    }
+}
+
+#[test]
+fn a_text_without_the_end_that_is_answered_at_is_an_error_of_its_input() {
+    let folder = changed_golden("bart-mnli", &json!({"eos_token_id": 4}));
+    let pipeline = TextClassificationPipeline::load(folder.path(), &LoadOptions::default()).unwrap();
+    let options = TextClassificationOptions::default();
+    let error = pipeline.run(["Ada"], &options).map(|_| ()).unwrap_err();
+    assert_says(&error, "input", &["input 0", "id 4", "where this model answers"]);
 }
 
 #[test]

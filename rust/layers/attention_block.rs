@@ -9,7 +9,7 @@ use super::arena::Buffer;
 use super::context::Context;
 use super::linear::Linear;
 use super::ops::{in_place, map_rows};
-use super::pooling::first_rows;
+use super::pooling::one_row_each;
 use super::profile::Stage;
 use super::relative::{Reached, Relative};
 use super::residual::Residual;
@@ -55,12 +55,12 @@ impl AttentionBlock {
                 })?;
                 Ok(xs)
             }
-            Rows::First => {
+            Rows::First | Rows::Last => {
                 let rows = context.bounds.sequences();
-                map_rows(&xs, rows, self.output.outputs(), |xs, firsts| {
+                map_rows(&xs, rows, self.output.outputs(), |xs, picked| {
                     let update = self.update(xs, rows, wanted, context);
-                    first_rows(xs, context.bounds, firsts);
-                    self.residual.add(firsts, &update, self.output.bias(), context);
+                    one_row_each(xs, context.bounds, wanted, picked);
+                    self.residual.add(picked, &update, self.output.bias(), context);
                 })
             }
         }

@@ -45,6 +45,13 @@ impl<'a> Context<'a> {
         Self { inputs: Some(inputs), ..self }
     }
 
+    /// The same for other rows of the same batch.
+    #[must_use]
+    pub(crate) fn of_rows<'b>(&'b self, bounds: &'b Bounds) -> Context<'b> {
+        let Self { cancelled, profile, inputs, .. } = *self;
+        Context { bounds, cancelled, own: Arena::default(), lent: Some(self.arena()), profile, inputs }
+    }
+
     /// Does a stage's work, and measures it where somebody wants to know.
     pub(super) fn stage<R>(&self, stage: Stage, work: impl FnOnce() -> R) -> R {
         match self.profile {

@@ -59,8 +59,8 @@ impl Table {
 /// Which row of the position table a token takes.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Positions {
-    /// Counted from 0.
-    FromZero,
+    /// Counted from this row on.
+    From(u32),
     /// None: the network has no table of places.
     Nowhere,
     /// RoBERTa's: counted from the padding id + 1 over the tokens that are not padding; padding takes its own row.
@@ -71,7 +71,7 @@ impl Positions {
     /// How many tokens a table of `rows` rows has positions for.
     pub fn limit(self, rows: usize) -> usize {
         match self {
-            Self::FromZero => rows,
+            Self::From(first) => rows.saturating_sub(first as usize),
             Self::Nowhere => usize::MAX,
             Self::AfterPadding(padding) => rows.saturating_sub(padding as usize + 1),
         }
@@ -80,7 +80,8 @@ impl Positions {
     /// The rows of one sequence.
     fn of(self, ids: &[u32]) -> Vec<u32> {
         match self {
-            Self::FromZero | Self::Nowhere => (0..ids.len() as u32).collect(),
+            Self::From(first) => (first..).take(ids.len()).collect(),
+            Self::Nowhere => vec![0; ids.len()],
             Self::AfterPadding(padding) => {
                 let mut last = padding;
                 let next = |&id: &u32| {
@@ -105,6 +106,8 @@ const RUN: usize = 8;
 pub struct Embeddings {
     /// A row per vocabulary entry.
     pub word: Table,
+    /// What its rows are multiplied with.
+    pub scale: f32,
     /// A row per segment, where the network knows segments.
     pub segment: Option<Table>,
     /// A row per position, where the network has them.
@@ -158,6 +161,11 @@ impl Embeddings {
             let mut row = vec![0.0; width];
             for (token, out) in (run * RUN..).zip(values.chunks_exact_mut(width)) {
                 self.word.read(batch.ids[token], out)?;
+                if self.scale != 1.0 {
+                    for value in out.iter_mut() {
+                        *value *= self.scale;
+                    }
+                }
                 if let Some(segment) = &self.segment {
                     segment.read(batch.type_ids[token], &mut row)?;
                     add(out, &row);
@@ -187,7 +195,8 @@ mod tests {
 
     #[test]
     fn positions_follow_the_padding_id() {
-        assert_eq!(Positions::FromZero.of(&[5, 5, 5]), [0, 1, 2]);
+        assert_eq!(Positions::From(0).of(&[5, 5, 5]), [0, 1, 2]);
+        assert_eq!((Positions::From(2).of(&[5, 5, 5]), Positions::From(2).limit(66)), (vec![2, 3, 4], 64));
         assert_eq!(Positions::AfterPadding(1).of(&[0, 9, 1, 8]), [2, 3, 1, 4]);
         assert_eq!(Positions::AfterPadding(1).limit(514), 512);
     }

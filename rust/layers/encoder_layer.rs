@@ -8,7 +8,7 @@ use super::convolution::Convolution;
 use super::feed_forward::FeedForward;
 use super::linear::Linear;
 use super::ops::map_rows;
-use super::pooling::first_rows;
+use super::pooling::one_row_each;
 use crate::error::Result;
 use crate::types::Rows;
 
@@ -39,9 +39,9 @@ impl EncoderLayer {
         convolution.add(&xs, &ys, context)?;
         match wanted {
             Rows::All => Ok(ys),
-            Rows::First => {
+            Rows::First | Rows::Last => {
                 let (sequences, hidden) = (context.bounds.sequences(), ys.dims()[1]);
-                map_rows(&ys, sequences, hidden, |ys, firsts| first_rows(ys, context.bounds, firsts))
+                map_rows(&ys, sequences, hidden, |ys, picked| one_row_each(ys, context.bounds, wanted, picked))
             }
         }
     }

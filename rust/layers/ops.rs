@@ -16,13 +16,18 @@ pub(crate) fn map_rows(
     columns: usize,
     kernel: impl FnOnce(&[f32], &mut [f32]),
 ) -> Result<Tensor> {
+    let mut ys = vec![0.0; rows * columns];
+    read(xs, |xs| kernel(xs, &mut ys))?;
+    Ok(Tensor::from_vec(ys, (rows, columns), &Device::Cpu)?)
+}
+
+/// Shows `reader` the values of a contiguous f32 tensor.
+pub(crate) fn read<R>(xs: &Tensor, reader: impl FnOnce(&[f32]) -> R) -> Result<R> {
     let (storage, layout) = xs.storage_and_layout();
     let (Some((start, end)), Storage::Cpu(CpuStorage::F32(values))) = (layout.contiguous_offsets(), &*storage) else {
         return Err(Error::Backend(format!("expected contiguous f32 rows on the CPU, got {layout:?}")));
     };
-    let mut ys = vec![0.0; rows * columns];
-    kernel(&values[start..end], &mut ys);
-    Ok(Tensor::from_vec(ys, (rows, columns), &Device::Cpu)?)
+    Ok(reader(&values[start..end]))
 }
 
 struct Kernel<F> {

@@ -5,7 +5,7 @@ use candle_core::Tensor;
 use super::context::Context;
 use super::ops::map_rows;
 use crate::error::Result;
-use crate::types::Bounds;
+use crate::types::{Bounds, Rows};
 
 /// The mean of each sequence's rows: `[tokens, hidden]` to `[sequences, hidden]`. A sequence without rows has zeros.
 pub(crate) fn mean_rows(xs: &Tensor, context: &Context<'_>) -> Result<Tensor> {
@@ -23,13 +23,14 @@ pub(crate) fn mean_rows(xs: &Tensor, context: &Context<'_>) -> Result<Tensor> {
     })
 }
 
-/// Copies the first row of each sequence: `[tokens, hidden]` to `[sequences, hidden]`. A sequence without rows has zeros.
-pub(super) fn first_rows(xs: &[f32], bounds: &Bounds, out: &mut [f32]) {
+/// Copies the row of each sequence that is wanted: `[tokens, hidden]` to `[sequences, hidden]`. A sequence without rows has
+/// zeros.
+pub(super) fn one_row_each(xs: &[f32], bounds: &Bounds, wanted: Rows, out: &mut [f32]) {
     let hidden = xs.len() / bounds.tokens().max(1);
     for (rows, out) in bounds.rows().zip(out.chunks_exact_mut(hidden.max(1))) {
-        match xs.get(rows.start * hidden..(rows.start + 1) * hidden) {
-            Some(row) if !rows.is_empty() => out.copy_from_slice(row),
-            _ => out.fill(0.0),
+        match wanted.of(rows.len()).next() {
+            Some(row) => out.copy_from_slice(&xs[(rows.start + row) * hidden..][..hidden]),
+            None => out.fill(0.0),
         }
     }
 }

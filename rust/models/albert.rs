@@ -1,7 +1,7 @@
 //! ALBERT: BERT's body with narrow tables and few layers with weights, each computed over and over.
 
 use super::bert;
-use super::family::{Family, HeadActivation, Names, Place, SequenceHead};
+use super::family::{Family, HeadActivation, Names, Place, SequenceHead, TokenHead};
 use super::shape::{Layers, Projection, Shape, activation_or};
 use crate::config::Config;
 use crate::error::Result;
@@ -29,7 +29,7 @@ pub(super) const ALBERT: Family = Family {
         dense: Place::Encoder("pooler"),
         activation: HeadActivation::Always(Activation::Tanh),
         norm: None,
-        for_tokens: false,
+        tokens: TokenHead::Plain,
         output: "classifier",
     },
     shape,

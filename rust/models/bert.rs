@@ -1,6 +1,6 @@
 //! BERT: the body that most families share.
 
-use super::family::{Family, HeadActivation, Names, Place, SequenceHead};
+use super::family::{Family, HeadActivation, Names, Place, SequenceHead, TokenHead};
 use super::shape::{Biases, Layers, Norms, Pooling, Projection, Shape, activation, terms};
 use crate::config::Config;
 use crate::error::Result;
@@ -15,7 +15,7 @@ pub(super) const BERT: Family = Family {
         dense: Place::Encoder("pooler.dense"),
         activation: HeadActivation::Always(Activation::Tanh),
         norm: None,
-        for_tokens: false,
+        tokens: TokenHead::Plain,
         output: "classifier",
     },
     shape,
@@ -52,7 +52,7 @@ pub(super) fn shape(config: &Config) -> Result<Shape> {
         intermediate: config.size("intermediate_size", 3_072)?,
         embedding: hidden,
         position_rows: config.size("max_position_embeddings", 512)?,
-        positions: Positions::FromZero,
+        positions: Positions::From(0),
         segments: config.size("type_vocab_size", 2)?,
         activation: activation(config, "hidden_act")?,
         norm_eps: config.number("layer_norm_eps", 1e-12)?,
@@ -64,5 +64,7 @@ pub(super) fn shape(config: &Config) -> Result<Shape> {
         gated: false,
         biases: Biases::ALL,
         pooling: Pooling::First,
+        word_scale: 1.0,
+        decoder: None,
     })
 }

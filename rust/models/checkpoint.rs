@@ -22,6 +22,9 @@ const UNUSED: &[&str] = &[
     "vocab_",
     "pooler.",
     "final_logits_bias",
+    // Where they are stored, the same as the table that encoder and decoder share.
+    "encoder.embed_tokens.",
+    "decoder.embed_tokens.",
     // Class weights of a training loss.
     "loss_fct.",
     "criterion.",

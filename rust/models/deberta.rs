@@ -1,7 +1,7 @@
 //! DeBERTa-v2, DeBERTa-v3 and mDeBERTa: BERT's body with attention by distance instead of a table of places.
 
 use super::bert;
-use super::family::{Family, HeadActivation, Names, Place, SequenceHead};
+use super::family::{Family, HeadActivation, Names, Place, SequenceHead, TokenHead};
 use super::shape::{ConvolutionShape, Layers, Projected, Projection, RelativeNames, Shape, Terms, activation_or};
 use crate::config::Config;
 use crate::error::{Error, Result};
@@ -24,7 +24,7 @@ pub(super) const DEBERTA_V2: Family = Family {
         dense: Place::Top("pooler.dense"),
         activation: HeadActivation::Key("pooler_hidden_act"),
         norm: None,
-        for_tokens: false,
+        tokens: TokenHead::Plain,
         output: "classifier",
     },
     shape,
@@ -56,7 +56,7 @@ fn shape(config: &Config) -> Result<Shape> {
         heads,
         intermediate: config.size("intermediate_size", 6_144)?,
         embedding,
-        positions: if placed { Positions::FromZero } else { Positions::Nowhere },
+        positions: if placed { Positions::From(0) } else { Positions::Nowhere },
         segments: config.size("type_vocab_size", 0)?,
         norm_eps: config.number("layer_norm_eps", 1e-7)?,
         projection: if embedding == hidden { Projection::None } else { Projection::BeforeNorm },

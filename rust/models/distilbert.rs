@@ -1,6 +1,6 @@
 //! DistilBERT: BERT's body under other names, without segments and pooler.
 
-use super::family::{Family, HeadActivation, Names, Place, SequenceHead};
+use super::family::{Family, HeadActivation, Names, Place, SequenceHead, TokenHead};
 use super::shape::{Biases, Layers, Norms, Pooling, Projection, Shape, Terms, activation};
 use crate::config::Config;
 use crate::error::Result;
@@ -28,7 +28,7 @@ pub(super) const DISTILBERT: Family = Family {
         dense: Place::Top("pre_classifier"),
         activation: HeadActivation::Always(Activation::Relu),
         norm: None,
-        for_tokens: false,
+        tokens: TokenHead::Plain,
         output: "classifier",
     },
     shape,
@@ -45,7 +45,7 @@ fn shape(config: &Config) -> Result<Shape> {
         intermediate: config.size("hidden_dim", 3_072)?,
         embedding: hidden,
         position_rows: config.size("max_position_embeddings", 512)?,
-        positions: Positions::FromZero,
+        positions: Positions::From(0),
         segments: 0,
         activation: activation(config, "activation")?,
         norm_eps: 1e-12,
@@ -57,5 +57,7 @@ fn shape(config: &Config) -> Result<Shape> {
         gated: false,
         biases: Biases::ALL,
         pooling: Pooling::First,
+        word_scale: 1.0,
+        decoder: None,
     })
 }

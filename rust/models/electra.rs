@@ -1,7 +1,7 @@
 //! ELECTRA's discriminator: BERT's body with narrower tables and an exact GELU in its sequence head.
 
 use super::bert;
-use super::family::{Family, HeadActivation, Names, Place, SequenceHead};
+use super::family::{Family, HeadActivation, Names, Place, SequenceHead, TokenHead};
 use super::shape::{Projection, Shape};
 use crate::config::Config;
 use crate::error::Result;
@@ -15,7 +15,7 @@ pub(super) const ELECTRA: Family = Family {
         dense: Place::Top("classifier.dense"),
         activation: HeadActivation::Always(Activation::Gelu),
         norm: None,
-        for_tokens: false,
+        tokens: TokenHead::Plain,
         output: "classifier.out_proj",
     },
     shape,

@@ -1,13 +1,12 @@
 //! Embeddings, then one layer after the other.
 
-use std::cell::RefCell;
-
 use candle_core::Tensor;
 
 use super::Work;
 use super::checkpoint::Checkpoint;
+use super::decoder::Decoder;
 use super::dtypes::Dtypes;
-use super::family::Place;
+use super::family::{Names, Place};
 use super::layer::Parts;
 use super::shape::{self, Layers, Norms, Shape};
 use crate::error::Result;
@@ -24,14 +23,17 @@ pub(super) struct Encoder {
     order: Layers,
     /// After the last one, where blocks have none at their ends.
     norm: Option<LayerNorm>,
+    /// What reads its rows, where there is one.
+    decoder: Option<Decoder>,
 }
 
 impl Encoder {
     pub(super) fn load(checkpoint: &Checkpoint<'_>, shape: &Shape, dtypes: &Dtypes) -> Result<Self> {
-        let embeddings = embeddings(checkpoint, shape)?;
-        let parts = Parts::load(checkpoint, shape)?;
+        let embeddings = embeddings(checkpoint, checkpoint.names, shape)?;
+        let parts = Parts::load(checkpoint, checkpoint.names, shape)?;
         let layers = (0..shape.layers.distinct()).map(|layer| parts.layer(dtypes, layer)).collect::<Result<_>>()?;
-        Ok(Self { embeddings, layers, order: shape.layers, norm: last_norm(checkpoint, shape)? })
+        let decoder = shape.decoder.as_ref().map(|shape| Decoder::load(checkpoint, shape, dtypes)).transpose()?;
+        Ok(Self { embeddings, layers, order: shape.layers, norm: last_norm(checkpoint, shape)?, decoder })
     }
 
     /// The layers as they are computed, and whether each is the last.
@@ -41,19 +43,23 @@ impl Encoder {
     }
 
     /// Hidden states of the rows that are `wanted`: `[tokens, hidden]` or `[sequences, hidden]`. The last layer
-    /// computes no others.
+    /// computes no others. With a decoder, what it makes of them, `[sequences, hidden]`.
     pub(super) fn forward(&self, batch: &Batch, wanted: Rows, context: &Context<'_>) -> Result<Tensor> {
         let mut xs = self.embeddings.forward(batch, context)?;
         for (layer, last) in self.steps() {
             xs = layer.forward(xs, if last { wanted } else { Rows::All }, context)?;
         }
         self.norm.as_ref().map_or(Ok(()), |norm| norm.forward(&xs))?;
-        Ok(xs)
+        match &self.decoder {
+            Some(decoder) => decoder.forward(batch, &xs, context),
+            None => Ok(xs),
+        }
     }
 
     /// Its dense layers.
     pub(super) fn linears(&self) -> impl Iterator<Item = &Linear> {
-        self.layers.iter().flat_map(EncoderLayer::linears)
+        let of_decoder = self.decoder.iter().flat_map(Decoder::linears);
+        self.layers.iter().flat_map(EncoderLayer::linears).chain(of_decoder)
     }
 
     pub(super) fn work(&self, tokens: usize, wanted: Rows) -> Work {
@@ -68,6 +74,9 @@ impl Encoder {
             }
             work.attention += 4 * rows * layer.attention.seen(tokens) * layer.attention.output.outputs();
         }
+        if let Some(decoder) = &self.decoder {
+            decoder.add_work(tokens, &mut work);
+        }
         work
     }
 
@@ -76,44 +85,12 @@ impl Encoder {
     }
 }
 
-/// Hidden states of the rows that are `wanted`, in float32, and for each dense layer its name and how far its products
-/// move in int8. Layer by layer out of the map, so that no more than one layer is held at a time.
-pub(super) fn examine(
-    checkpoint: &Checkpoint<'_>,
-    shape: &Shape,
-    batch: &Batch,
-    wanted: Rows,
-) -> Result<(Tensor, Vec<(String, f64)>)> {
-    let inputs = RefCell::default();
-    let context = Context::new(&batch.bounds, &|| false).recorded(&inputs);
-    let mut xs = embeddings(checkpoint, shape)?.forward(batch, &context)?;
-    let (parts, steps) = (Parts::load(checkpoint, shape)?, shape.layers.computed());
-    let mut moved: Vec<(String, f64)> = Vec::new();
-    for step in 0..steps {
-        inputs.borrow_mut().clear();
-        let of = |dtype| parts.layer(&Dtypes::all(dtype), shape.layers.at(step));
-        let (exact, narrow) = (of(Dtype::Float32)?, of(Dtype::Int8)?);
-        let last = step + 1 == steps;
-        xs = exact.forward(xs, if last { wanted } else { Rows::All }, &context)?;
-        for ((exact, narrow), input) in exact.linears().into_iter().zip(narrow.linears()).zip(&*inputs.borrow()) {
-            let by = exact.difference(narrow, input);
-            match moved.iter_mut().find(|(name, _)| name == exact.name()) {
-                Some((_, most)) => *most = most.max(by),
-                None => moved.push((exact.name().to_owned(), by)),
-            }
-        }
-    }
-    last_norm(checkpoint, shape)?.map_or(Ok(()), |norm| norm.forward(&xs))?;
-    Ok((xs, moved))
-}
-
-fn last_norm(checkpoint: &Checkpoint<'_>, shape: &Shape) -> Result<Option<LayerNorm>> {
+pub(super) fn last_norm(checkpoint: &Checkpoint<'_>, shape: &Shape) -> Result<Option<LayerNorm>> {
     let norm = || checkpoint.norm(Place::Encoder(checkpoint.names.last_norm), "", shape.hidden, shape);
     (shape.norms != Norms::After).then(norm).transpose()
 }
 
-fn embeddings(checkpoint: &Checkpoint<'_>, shape: &Shape) -> Result<Embeddings> {
-    let names = checkpoint.names;
+pub(super) fn embeddings(checkpoint: &Checkpoint<'_>, names: &Names, shape: &Shape) -> Result<Embeddings> {
     let (width, hidden) = (shape.embedding, shape.hidden);
     let table = |name, rows| checkpoint.table(name, "", rows, width);
     let word = table(names.word, shape.vocabulary)?;
@@ -136,6 +113,7 @@ fn embeddings(checkpoint: &Checkpoint<'_>, shape: &Shape) -> Result<Embeddings> 
     let normalized = if shape.projection == shape::Projection::BeforeNorm { hidden } else { width };
     Ok(Embeddings {
         word,
+        scale: shape.word_scale,
         segment: (shape.segments > 0).then(|| table(names.segment, shape.segments)).transpose()?,
         position,
         positions: shape.positions,

@@ -22,7 +22,7 @@ pub(super) struct Family {
 
 /// The names that a family's checkpoints use, without `.weight` and `.bias`; `{}` stands for the layer. All but
 /// `prefix` stand behind the prefix.
-#[derive(Debug)]
+#[derive(Debug, PartialEq)]
 pub(super) struct Names {
     pub prefix: &'static str,
     pub word: &'static str,
@@ -40,16 +40,38 @@ pub(super) struct Names {
     pub last_norm: &'static str,
 }
 
+/// Those of a decoder.
+#[derive(Debug, PartialEq)]
+pub(super) struct DecoderNames {
+    /// What it has in common with an encoder.
+    pub own: Names,
+    /// Of the attention to the encoder's rows.
+    pub query: &'static str,
+    pub key_value: &'static [&'static str],
+    pub output: &'static str,
+    pub norm: &'static str,
+}
+
 /// How a family classifies a sequence: one row through `dense`, an activation and perhaps a norm, then through `output`.
 #[derive(Debug)]
 pub(super) struct SequenceHead {
     pub dense: Place,
     pub activation: HeadActivation,
     pub norm: Option<Place>,
-    /// Whether tokens go the same way, and not through `classifier` alone.
-    pub for_tokens: bool,
+    pub tokens: TokenHead,
     /// Outside of the encoder.
     pub output: &'static str,
+}
+
+/// How it classifies tokens.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum TokenHead {
+    /// Each through `classifier` alone.
+    Plain,
+    /// As it classifies sequences.
+    AsSequences,
+    /// It does not.
+    None,
 }
 
 /// What stands between the two.

@@ -4,7 +4,7 @@ use candle_core::Tensor;
 
 use super::checkpoint::Checkpoint;
 use super::dtypes::Dtypes;
-use super::family::{Family, HeadActivation, Place};
+use super::family::{Family, HeadActivation, Place, TokenHead};
 use super::shape::{Pooling, Shape, activation};
 use crate::config::{Config, Task};
 use crate::error::{Error, Result};
@@ -40,6 +40,10 @@ impl Head {
         config: &Config,
     ) -> Result<Self> {
         let (head, labels, hidden) = (&family.sequence_head, config.labels.len(), shape.hidden);
+        if task == Task::TokenClassification && head.tokens == TokenHead::None {
+            let (what, got) = ("task", format!("{} of {}", task.name(), family.model_type));
+            return Err(Error::Unsupported { what, got, supported: Task::TextClassification.name().to_owned() });
+        }
         let (output, pooling) = match task {
             Task::TokenClassification => (Place::Top("classifier"), None),
             Task::TextClassification => (Place::Top(head.output), Some(shape.pooling)),
@@ -60,16 +64,16 @@ impl Head {
             })
         };
         Ok(Self {
-            inner: (pooling.is_some() || head.for_tokens).then(inner).transpose()?,
+            inner: (pooling.is_some() || head.tokens == TokenHead::AsSequences).then(inner).transpose()?,
             output: checkpoint.linear(&exact, &[output], "", [labels, hidden], true)?,
             pooling,
         })
     }
 
-    /// Which hidden states it needs.
+    /// Which of the encoder's hidden states it needs.
     pub(super) fn reads(&self) -> Rows {
         match self.pooling {
-            None | Some(Pooling::Mean) => Rows::All,
+            None | Some(Pooling::Mean | Pooling::Decoded) => Rows::All,
             Some(Pooling::First) => Rows::First,
         }
     }

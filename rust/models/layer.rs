@@ -6,18 +6,19 @@ use candle_core::{Device, Tensor};
 
 use super::checkpoint::Checkpoint;
 use super::dtypes::Dtypes;
-use super::family::Place;
+use super::family::{DecoderNames, Names, Place};
 use super::shape::{Norms, Projected, Shape, Terms};
 use crate::error::{Error, Result};
 use crate::layers::{
-    AttentionBlock, Convolution, Distances, EncoderLayer, FeedForward, LayerNorm, Linear, Relative, Residual, Rotary,
-    T5_BUCKETS,
+    AttentionBlock, Convolution, CrossAttention, DecoderLayer, Distances, EncoderLayer, FeedForward, LayerNorm, Linear,
+    Relative, Residual, Rotary, T5_BUCKETS,
 };
 use crate::types::Dtype;
 
 /// What all layers are made from.
 pub(super) struct Parts<'a> {
     checkpoint: &'a Checkpoint<'a>,
+    names: &'a Names,
     shape: &'a Shape,
     /// Relative embeddings that they share, `[rows, hidden]`, or T5's bias.
     shared: Vec<f32>,
@@ -26,7 +27,7 @@ pub(super) struct Parts<'a> {
 }
 
 impl<'a> Parts<'a> {
-    pub(super) fn load(checkpoint: &'a Checkpoint<'_>, shape: &'a Shape) -> Result<Self> {
+    pub(super) fn load(checkpoint: &'a Checkpoint<'_>, names: &'a Names, shape: &'a Shape) -> Result<Self> {
         let hidden = shape.hidden;
         let shared = match &shape.terms {
             Terms::None | Terms::PerLayer { .. } | Terms::Projected(Projected { distances: None, .. }) => Vec::new(),
@@ -45,59 +46,96 @@ impl<'a> Parts<'a> {
                 rotaries.push((theta, Arc::new(Rotary::new(theta, hidden / shape.heads))));
             }
         }
-        Ok(Self { checkpoint, shape, shared, rotaries })
+        Ok(Self { checkpoint, names, shape, shared, rotaries })
     }
 
-    /// One of the layers that have weights.
+    /// One of the encoder's layers that have weights.
     pub(super) fn layer(&self, dtypes: &Dtypes, layer: usize) -> Result<EncoderLayer> {
         let Self { checkpoint, shape, .. } = *self;
-        let (names, hidden, intermediate) = (checkpoint.names, shape.hidden, shape.intermediate);
-        let name = &*shape.layers.name(layer);
-        let (view, biases) = (shape.view(layer), shape.biases);
-        let norm = |of| checkpoint.norm(Place::Encoder(of), name, hidden, shape);
-        let residual = |of, first| {
-            Ok::<_, Error>(match shape.norms {
-                Norms::After => Residual::After(norm(of)?),
-                Norms::Between if first => Residual::Before(None),
-                Norms::Before | Norms::Between => Residual::Before(Some(norm(of)?)),
-            })
-        };
-        let places: Vec<_> = names.qkv.iter().copied().map(Place::Encoder).collect();
-        let each = 3 * hidden / places.len();
-        let qkv = checkpoint.linear(dtypes, &places, name, [each, hidden], biases.attention)?;
-        let linear = |of, size, biased| checkpoint.linear(dtypes, &[Place::Encoder(of)], name, size, biased);
-        let attention = AttentionBlock {
-            heads: shape.heads,
-            scores: dtypes.scores(),
-            scale: ((hidden / shape.heads * (1 + self.scaled_terms())) as f32).sqrt().recip(),
-            relative: self.relative(&qkv, name)?,
-            span: view.span,
-            rotary: view.theta.and_then(|theta| self.rotary(theta)),
-            qkv,
-            output: linear(names.attention_output, [hidden, hidden], biases.attention)?,
-            residual: residual(names.attention_norm, layer == 0)?,
-        };
-        let up = [intermediate, hidden];
-        let feed_forward = FeedForward {
-            up: if shape.gated {
-                checkpoint.gated(dtypes, names.up, name, up, biases.feed_forward)?
-            } else {
-                linear(names.up, up, biases.feed_forward)?
-            },
-            activation: shape.activation,
-            down: linear(names.down, [hidden, intermediate], biases.feed_forward)?,
-            residual: residual(names.output_norm, false)?,
-        };
         let convolution = match &shape.convolution {
             Some(of) if layer == 0 => Some(Convolution {
-                kernel: checkpoint.convolution(of.name, hidden, of.groups, of.width)?,
+                kernel: checkpoint.convolution(of.name, shape.hidden, of.groups, of.width)?,
                 width: of.width,
                 activation: of.activation,
-                norm: norm(of.norm)?,
+                norm: checkpoint.norm(Place::Encoder(of.norm), "", shape.hidden, shape)?,
             }),
             _ => None,
         };
+        let (attention, feed_forward) = (self.attention(dtypes, layer)?, self.feed_forward(dtypes, layer)?);
         Ok(EncoderLayer { attention, feed_forward, convolution })
+    }
+
+    /// One of a decoder's.
+    pub(super) fn decoder_layer(&self, names: &DecoderNames, dtypes: &Dtypes, layer: usize) -> Result<DecoderLayer> {
+        let (hidden, heads, biased) = (self.shape.hidden, self.shape.heads, self.shape.biases.attention);
+        let linear = |of: &[_]| self.linear(dtypes, of, layer, [hidden, hidden], biased);
+        let attention = self.attention(dtypes, layer)?;
+        let cross = CrossAttention {
+            query: linear(&[names.query])?,
+            key_value: linear(names.key_value)?,
+            heads,
+            scores: dtypes.scores(),
+            output: linear(&[names.output])?,
+            residual: self.residual(names.norm, layer, false)?,
+        };
+        Ok(DecoderLayer { attention, cross, feed_forward: self.feed_forward(dtypes, layer)? })
+    }
+
+    fn attention(&self, dtypes: &Dtypes, layer: usize) -> Result<AttentionBlock> {
+        let Self { names, shape, .. } = *self;
+        let (hidden, biased, view) = (shape.hidden, shape.biases.attention, shape.view(layer));
+        let qkv = self.linear(dtypes, names.qkv, layer, [3 * hidden / names.qkv.len(), hidden], biased)?;
+        Ok(AttentionBlock {
+            heads: shape.heads,
+            scores: dtypes.scores(),
+            scale: ((hidden / shape.heads * (1 + self.scaled_terms())) as f32).sqrt().recip(),
+            relative: self.relative(&qkv, &shape.layers.name(layer))?,
+            span: view.span,
+            rotary: view.theta.and_then(|theta| self.rotary(theta)),
+            qkv,
+            output: self.linear(dtypes, &[names.attention_output], layer, [hidden, hidden], biased)?,
+            residual: self.residual(names.attention_norm, layer, layer == 0)?,
+        })
+    }
+
+    fn feed_forward(&self, dtypes: &Dtypes, layer: usize) -> Result<FeedForward> {
+        let Self { names, shape, .. } = *self;
+        let (up, down) = ([shape.intermediate, shape.hidden], [shape.hidden, shape.intermediate]);
+        let biased = shape.biases.feed_forward;
+        Ok(FeedForward {
+            up: if shape.gated {
+                self.checkpoint.gated(dtypes, names.up, &shape.layers.name(layer), up, biased)?
+            } else {
+                self.linear(dtypes, &[names.up], layer, up, biased)?
+            },
+            activation: shape.activation,
+            down: self.linear(dtypes, &[names.down], layer, down, biased)?,
+            residual: self.residual(names.output_norm, layer, false)?,
+        })
+    }
+
+    /// A dense layer from weights of one size that are stacked.
+    fn linear(
+        &self,
+        dtypes: &Dtypes,
+        names: &[&'static str],
+        layer: usize,
+        size: [usize; 2],
+        biased: bool,
+    ) -> Result<Linear> {
+        let places: Vec<_> = names.iter().copied().map(Place::Encoder).collect();
+        self.checkpoint.linear(dtypes, &places, &self.shape.layers.name(layer), size, biased)
+    }
+
+    /// How a block's update joins its input; `first` = it is the first block of all.
+    fn residual(&self, norm: &'static str, layer: usize, first: bool) -> Result<Residual> {
+        let Self { checkpoint, shape, .. } = *self;
+        let norm = || checkpoint.norm(Place::Encoder(norm), &shape.layers.name(layer), shape.hidden, shape);
+        Ok(match shape.norms {
+            Norms::After => Residual::After(norm()?),
+            Norms::Between if first => Residual::Before(None),
+            Norms::Before | Norms::Between => Residual::Before(Some(norm()?)),
+        })
     }
 
     /// Terms that scores are scaled down for, so that sums of more of them vary no more (arXiv:2006.03654, 3.1).

@@ -1,13 +1,16 @@
 //! Networks. A family is data: its configuration, the names of its tensors, its choice of bricks.
 
 mod albert;
+mod bart;
 mod bert;
 mod checkpoint;
 mod deberta;
+mod decoder;
 mod distilbert;
 mod dtypes;
 mod electra;
 mod encoder;
+mod examine;
 mod family;
 mod head;
 mod layer;
@@ -35,6 +38,7 @@ use shape::Shape;
 /// Every family that can be loaded: `model_type` decides.
 const FAMILIES: &[&Family] = &[
     &albert::ALBERT,
+    &bart::BART,
     &bert::BERT,
     &roberta::CAMEMBERT,
     &deberta::DEBERTA_V2,
@@ -64,6 +68,8 @@ pub struct Limits {
     pub vocabulary: usize,
     /// Segments are below this; 0 = the network knows none.
     pub segments: usize,
+    /// The id that every sequence must have, where the network answers at its place.
+    pub end: Option<u32>,
 }
 
 impl Limits {
@@ -76,7 +82,8 @@ impl Limits {
     }
 
     fn of(shape: &Shape) -> Self {
-        Self { positions: shape.longest(), vocabulary: shape.vocabulary, segments: shape.segments }
+        let end = shape.decoder.as_ref().map(|decoder| decoder.end);
+        Self { positions: shape.longest(), vocabulary: shape.vocabulary, segments: shape.segments, end }
     }
 }
 
@@ -104,7 +111,7 @@ impl Model {
         let (family, shape) = family_and_shape(config)?;
         let checkpoint = Checkpoint::new(weights, &family.names)?;
         let head = Head::load(&checkpoint, family, task, &shape, config)?;
-        let (xs, moved) = encoder::examine(&checkpoint, &shape, batch, head.reads())?;
+        let (xs, moved) = examine::examine(&checkpoint, &shape, batch, head.reads())?;
         let context = Context::new(&batch.bounds, &|| false);
         Ok(Examined { moved, logits: head.forward(&xs, &context)? })
     }

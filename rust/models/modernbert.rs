@@ -3,7 +3,7 @@
 use serde_json::Value;
 
 use super::bert;
-use super::family::{Family, HeadActivation, Names, Place, SequenceHead};
+use super::family::{Family, HeadActivation, Names, Place, SequenceHead, TokenHead};
 use super::shape::{Biases, Layers, Norms, Pooling, Projection, Shape, Terms, View, activation};
 use crate::config::Config;
 use crate::error::{Error, Result};
@@ -31,7 +31,7 @@ pub(super) const MODERNBERT: Family = Family {
         dense: Place::Top("head.dense"),
         activation: HeadActivation::Key("classifier_activation"),
         norm: Some(Place::Top("head.norm")),
-        for_tokens: true,
+        tokens: TokenHead::AsSequences,
         output: "classifier",
     },
     shape,
@@ -73,6 +73,8 @@ fn shape(config: &Config) -> Result<Shape> {
             head: config.flag("classifier_bias", false)?,
         },
         pooling: pooling(config)?,
+        word_scale: 1.0,
+        decoder: None,
     })
 }
 

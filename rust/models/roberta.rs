@@ -2,7 +2,7 @@
 //! own.
 
 use super::bert;
-use super::family::{Family, HeadActivation, Names, Place, SequenceHead};
+use super::family::{Family, HeadActivation, Names, Place, SequenceHead, TokenHead};
 use super::shape::{Layers, Norms, Shape};
 use crate::config::Config;
 use crate::error::Result;
@@ -17,7 +17,7 @@ pub(super) const ROBERTA: Family = Family {
         dense: Place::Top("classifier.dense"),
         activation: HeadActivation::Always(Activation::Tanh),
         norm: None,
-        for_tokens: false,
+        tokens: TokenHead::Plain,
         output: "classifier.out_proj",
     },
     shape,

@@ -1,5 +1,6 @@
 //! What a configuration says about an encoder: sizes, and which of the bricks' forms.
 
+use super::family::DecoderNames;
 use crate::config::Config;
 use crate::error::{Error, Result};
 use crate::kernels::Activation;
@@ -36,6 +37,9 @@ pub(super) struct Shape {
     pub biases: Biases,
     /// What a sequence head reads.
     pub pooling: Pooling,
+    /// What rows of the table of words are multiplied with.
+    pub word_scale: f32,
+    pub decoder: Option<DecoderShape>,
 }
 
 /// Where norms stand.
@@ -68,6 +72,19 @@ impl Biases {
 pub(super) enum Pooling {
     First,
     Mean,
+    /// What a decoder makes of all of them.
+    Decoded,
+}
+
+/// What reads the encoder's rows, and the ids once more, one place later.
+#[derive(Debug, Clone, PartialEq)]
+pub(super) struct DecoderShape {
+    pub names: &'static DecoderNames,
+    pub shape: Box<Shape>,
+    /// The id of the first place.
+    pub start: u32,
+    /// The id at whose last place it answers.
+    pub end: u32,
 }
 
 /// Where rows of the tables' width get the network's.
@@ -138,7 +155,7 @@ impl Shape {
         match self.terms {
             Terms::PerLayer { positions, .. } => positions,
             // Angles have no end, but the network was made for so many places.
-            _ if !self.views.is_empty() => self.position_rows,
+            _ if self.views.iter().any(|view| view.theta.is_some()) => self.position_rows,
             _ => self.positions.limit(self.position_rows),
         }
     }

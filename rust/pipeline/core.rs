@@ -75,11 +75,16 @@ impl Core {
     /// Text to tokens, checked against the network's tables.
     pub(super) fn encode(&self, index: usize, input: &Input, fit: Fit, lead: Option<&Lead>) -> Result<Encoded> {
         let encoded = self.tokenizer.encode(index, input, fit, lead)?;
-        let rows = self.model.limits().vocabulary;
+        let Limits { vocabulary: rows, end, .. } = self.model.limits();
         let ids = encoded.windows.iter().flat_map(|window| &window.ids);
         if let Some(id) = ids.copied().find(|&id| id as usize >= rows) {
             let token = self.tokenizer.token(id);
             let message = format!("token {token:?} has id {id}, the model's embedding table ends at {}", rows - 1);
+            return Err(Error::input(index, message));
+        }
+        if let Some(end) = end.filter(|end| encoded.windows.iter().any(|window| !window.ids.contains(end))) {
+            let (token, length) = (self.tokenizer.token(end), encoded.windows[0].len());
+            let message = format!("none of its {length} tokens is {token:?} (id {end}), where this model answers");
             return Err(Error::input(index, message));
         }
         Ok(encoded)

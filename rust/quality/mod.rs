@@ -84,6 +84,12 @@ impl Sample {
                 let last = limits.vocabulary - 1;
                 return Err(Error::input(index, format!("token {id}: the model's embedding table ends at {last}")));
             }
+            if let Some(end) = limits.end.filter(|end| !window.ids.contains(end)) {
+                return Err(Error::input(
+                    index,
+                    format!("token {end}: this model answers at its place, and there is none"),
+                ));
+            }
             tokens += window.len();
             if tokens > TOKENS && !sequences.is_empty() {
                 break;

@@ -176,6 +176,7 @@ const CLASSES: &[Class] = &[
     Class { name: "DistilBertTokenizer", type_ids: false, ..BERT },
     Class { name: "ElectraTokenizer", ..BERT },
     ROBERTA,
+    Class { name: "BartTokenizer", ..ROBERTA },
     XLM_ROBERTA,
     CAMEMBERT,
     Class {

@@ -35,9 +35,20 @@ DEBERTA_V3 = {
     "pos_att_type": "p2c|c2p",
     "position_biased_input": False,
 }
+BART = {
+    "d_model": 32,
+    "encoder_layers": 2,
+    "decoder_layers": 3,
+    "encoder_attention_heads": 4,
+    "decoder_attention_heads": 2,
+    "encoder_ffn_dim": 64,
+    "decoder_ffn_dim": 52,
+    "max_position_embeddings": 64,
+}
+INPUTS = {"model_input_names": ["input_ids", "attention_mask"]}
 MODERN = {
     "tokenizer_class": "PreTrainedTokenizerFast",
-    "model_input_names": ["input_ids", "attention_mask"],
+    **INPUTS,
     "model_max_length": 48,
     **{f"{name}_token": f"[{name.upper()}]" for name in ("unk", "cls", "sep", "pad", "mask")},
 }
@@ -335,9 +346,35 @@ def table() -> list[Checkpoint]:
             modern,
             **sequence,
             settings=MODERN,
-            config={**modern_ids, "classifier_pooling": "mean", "num_hidden_layers": 3, **multi},
+            config={
+                **modern_ids,
+                "classifier_pooling": "mean",
+                "num_hidden_layers": 3,
+                "intermediate_size": 52,
+                **multi,
+            },
         ),
         *_sentencepiece(roberta, french),
+        Checkpoint("bart-mnli", "Bart", ["contradiction", "neutral", "entailment"], bpe, **sequence, config=BART),
+        Checkpoint(
+            "bart-scaled",
+            "Bart",
+            2,
+            bpe,
+            **sequence,
+            files="vocab.json",
+            layout="f16",
+            config={**BART, "scale_embedding": True, "decoder_layers": 1, "activation_function": "relu"},
+        ),
+        Checkpoint(
+            "bart-moderation",
+            "Bart",
+            4,
+            tok.byte_level(behind="<mask>"),
+            **sequence,
+            settings={**small, "tokenizer_class": "PreTrainedTokenizerFast", "pad_token": "<pad>", **INPUTS},
+            config={**BART, **multi},
+        ),
     ]
 
 
@@ -416,7 +453,7 @@ def build(row: Checkpoint, folder: Path, seed: int) -> None:
     tok.save(row.tokenizer, folder, row.files, row.settings)
     labels = row.labels if isinstance(row.labels, list) else [f"LABEL_{index}" for index in range(row.labels)]
     head = "ForTokenClassification" if row.token else "ForSequenceClassification"
-    sizes = {} if row.model == "DistilBert" else SIZES
+    sizes = {} if row.model in ("DistilBert", "Bart") else SIZES
     config = getattr(transformers, f"{row.model}Config")(
         vocab_size=row.tokenizer.get_vocab_size(), num_labels=len(labels), **{**sizes, **row.config}
     )
@@ -426,11 +463,12 @@ def build(row: Checkpoint, folder: Path, seed: int) -> None:
     with torch.no_grad():
         for name, parameter in model.named_parameters():
             scale = 0.18 if parameter.dim() > 1 else 0.15
-            scale = 1.0 if "embeddings.weight" in name else scale
-            if name.startswith("classifier") and parameter.dim() > 1:
+            scale = 1.0 if "embeddings.weight" in name or "shared" in name or "embed_positions" in name else scale
+            if name.startswith("classifi") and parameter.dim() > 1:
                 # What is normalized in front of it is larger, and the noise of float32 as well.
                 scale = 0.25 if row.model == "ModernBert" else 0.5
-            parameter.copy_(torch.randn_like(parameter) * scale + float("norm.weight" in name.lower()))
+            norm = "norm.weight" in name.lower() or "layernorm_embedding.weight" in name
+            parameter.copy_(torch.randn_like(parameter) * scale + float(norm))
     if row.layout in ("f16", "bf16"):
         model = model.to(torch.float16 if row.layout == "f16" else torch.bfloat16)
     model.save_pretrained(folder, max_shard_size="40KB" if row.layout == "sharded" else "1GB")

@@ -76,8 +76,8 @@ def mpnet() -> Tokenizer:
     return tokenizer
 
 
-def byte_level(prefix_space: bool = False) -> Tokenizer:
-    """Byte-level BPE as RoBERTa has it."""
+def byte_level(prefix_space: bool = False, behind: str | None = None) -> Tokenizer:
+    """Byte-level BPE as RoBERTa has it, perhaps with a token behind the end of a text."""
     merges = _merges()
     tokens = [*ROBERTA_SPECIAL[:4], *sorted(pre_tokenizers.ByteLevel.alphabet()), *map("".join, merges), "<mask>"]
     vocabulary = {token: index for index, token in enumerate(dict.fromkeys(tokens))}
@@ -86,6 +86,12 @@ def byte_level(prefix_space: bool = False) -> Tokenizer:
     tokenizer.decoder = decoders.ByteLevel()
     tokenizer.post_processor = processors.RobertaProcessing(("</s>", 2), ("<s>", 0), True, prefix_space)
     tokenizer.add_special_tokens([*ROBERTA_SPECIAL[:4], AddedToken("<mask>", lstrip=True, special=True)])
+    if behind is not None:
+        tokenizer.post_processor = processors.TemplateProcessing(
+            single=f"<s> $A </s> {behind}",
+            pair=f"<s> $A </s> $B </s> {behind}",
+            special_tokens=[(token, tokenizer.token_to_id(token)) for token in ("<s>", "</s>", behind)],
+        )
     return tokenizer
 
 

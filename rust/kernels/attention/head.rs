@@ -11,7 +11,7 @@ use crate::types::Dtype;
 
 /// f32 of scores that exist at a time, unless a single row has more.
 const BLOCK: usize = 32 * 1024;
-/// Queries of a block that sees a window only: more would compute scores that no query sees.
+/// Queries of a block that sees a window only, or nothing behind it: more would compute scores that no query sees.
 const NEIGHBOURS: usize = 64;
 
 #[derive(Default)]
@@ -45,41 +45,44 @@ pub(super) struct Head<'a> {
     pub index: usize,
     /// Its columns.
     pub width: usize,
-    /// Rows of the sequence.
+    /// Rows of the sequence that has the queries.
     pub rows: Range<usize>,
+    /// Rows of the one that has keys and values.
+    pub keys: Range<usize>,
 }
 
 impl Head<'_> {
-    /// Mixes the values for the first `queries` rows.
-    pub(super) fn attend(&self, scratch: &mut Scratch, queries: usize, out: Out<'_>) {
-        let (length, panel, [queries_of, keys_of, _]) = (self.rows.len(), self.kernels.panel_width(), self.inputs);
+    /// Mixes the values for some of the queries.
+    pub(super) fn attend(&self, scratch: &mut Scratch, queries: Range<usize>, out: Out<'_>) {
+        let (length, panel, [queries_of, keys_of, _]) = (self.keys.len(), self.kernels.panel_width(), self.inputs);
         let Scratch { keys, values, room, scores, factors, terms } = scratch;
-        self.pack(keys_of, self.rows.clone(), self.scheme.turns, room, keys);
+        self.pack(keys_of, self.keys.clone(), self.scheme.turns, room, keys);
         self.pack_values(values);
         terms.prepare(self, room);
         let block = match self.scheme.span {
             Span::Window(width) => NEIGHBOURS.min(BLOCK / length.min(2 * width + NEIGHBOURS)),
-            Span::Full | Span::Causal => BLOCK / length,
+            Span::Causal => NEIGHBOURS.min(BLOCK / length),
+            Span::Full => BLOCK / length,
         };
-        let block = block.clamp(1, queries);
-        for first in (0..queries).step_by(block) {
-            let block = first..queries.min(first + block);
+        let block = block.clamp(1, queries.len());
+        for first in queries.clone().step_by(block) {
+            let block = first..queries.end.min(first + block);
             let mut seen = self.scheme.span.of(block.clone(), length);
             seen.start -= seen.start % panel; // whole panels are left out, and whole pairs of values
             let (rows, columns) = (block.len(), seen.len());
             let scores = grown(scores, rows * columns);
             let (start, turns) = (self.rows.start, self.turns(first));
-            let queries = self.cells(queries_of, start + first..start + block.end, turns, room);
-            self.product(rows, queries, keys, seen.clone(), Out::new(scores, columns));
-            terms.add(self, queries, block.clone(), &seen, scores);
+            let cells = self.cells(queries_of, start + first..start + block.end, turns, room);
+            self.product(rows, cells, keys, seen.clone(), Out::new(scores, columns));
+            terms.add(self, cells, block.clone(), &seen, scores);
             factors.clear();
             for (query, row) in block.clone().zip(scores.chunks_exact_mut(columns)) {
                 factors.push(1.0 / self.exponentials(query, &seen, row));
             }
-            self.mix(scores, &seen, values, &mut room.narrow, out.from(first, 0));
+            self.mix(scores, &seen, values, &mut room.narrow, out.from(first - queries.start, 0));
             for (row, factor) in factors.iter().enumerate() {
                 // SAFETY: no other task has this head of these rows; the slice is gone before the next one is made.
-                let mixed = unsafe { out.row(first + row, 0, self.width) };
+                let mixed = unsafe { out.row(first - queries.start + row, 0, self.width) };
                 for mixed in mixed {
                     *mixed *= factor;
                 }
@@ -89,7 +92,7 @@ impl Head<'_> {
 
     /// Scores of one query to exponentials, 0 where it does not see, and their sum.
     fn exponentials(&self, query: usize, seen: &Range<usize>, row: &mut [f32]) -> f32 {
-        let own = self.scheme.span.of(query..query + 1, self.rows.len());
+        let own = self.scheme.span.of(query..query + 1, self.keys.len());
         let own = own.start - seen.start..own.end - seen.start;
         row[..own.start].fill(0.0);
         row[own.end..].fill(0.0);
@@ -109,7 +112,7 @@ impl Head<'_> {
             self.kernels.narrow(shares, seen.len(), seen.len(), narrow);
             (narrow, depth)
         };
-        let (whole, start) = (dtype.cells(self.rows.len()), dtype.cells(seen.start));
+        let (whole, start) = (dtype.cells(self.keys.len()), dtype.cells(seen.start));
         for (group, values) in values.chunks_exact(panel * whole).take(self.width.div_ceil(panel)).enumerate() {
             let outputs = panel.min(self.width - group * panel);
             self.multiply(rows, cells, &values[start * panel..], outputs, depth, out.from(0, group * panel));
@@ -202,10 +205,10 @@ impl Head<'_> {
 
     /// Columns of the values are the outputs of their product: each row is a row of the panels, or half of one.
     fn pack_values(&self, packed: &mut Vec<u32>) {
-        let (length, panel, dtype) = (self.rows.len(), self.kernels.panel_width(), self.scheme.dtype);
+        let (length, panel, dtype) = (self.keys.len(), self.kernels.panel_width(), self.scheme.dtype);
         let depth = dtype.cells(length);
         let packed = grown(packed, self.width.next_multiple_of(panel) * depth);
-        let value = |row: usize| &self.inputs[2].from(self.rows.start + row, self.index * self.width)[..self.width];
+        let value = |row: usize| &self.inputs[2].from(self.keys.start + row, self.index * self.width)[..self.width];
         let nothing = vec![0.0; self.width];
         for (group, packed) in packed.chunks_exact_mut(panel * depth).enumerate() {
             let columns = group * panel..self.width.min((group + 1) * panel);

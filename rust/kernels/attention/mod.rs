@@ -111,8 +111,7 @@ impl Attention<'_> {
 }
 
 /// Mixes the rows of each sequence: queries, keys and values, each `[tokens, hidden]`, to `out [tokens, hidden]`, or to
-/// `[sequences, hidden]` when only first rows are wanted. Keys and values may be of other rows than the queries, with the
-/// same bounds.
+/// `[sequences, hidden]` when only one row of each is wanted.
 ///
 /// # Panics
 /// Unless the slices are that many whole rows, `heads` divides `hidden`, tables have a place for each distance, and
@@ -133,22 +132,45 @@ impl Attention<'_> {
 /// assert_eq!(out, [1.0, 3.0]);
 /// ```
 pub fn attention(scheme: &Attention<'_>, inputs: [Columns<'_>; 3], bounds: &Bounds, wanted: Rows, out: &mut [f32]) {
-    attend_all(isa::current().1, scheme, inputs, bounds, wanted, out);
+    attend_all(isa::current().1, scheme, inputs, [bounds; 2], wanted, out);
+}
+
+/// The same with keys and values of other rows than the queries: those of each sequence of `bounds[0]` see those of its
+/// counterpart in `bounds[1]`.
+///
+/// # Panics
+/// As [`attention`], unless there are as many sequences of keys as of queries, none of them empty where there are
+/// queries, and all keys are seen, wherever they stand.
+///
+/// ```
+/// use candlewick::kernels::{Attention, Columns, cross_attention};
+/// use candlewick::types::{Bounds, Dtype};
+///
+/// // One query, which is 0, so that all three keys are alike, and their values 1, 2 and 9.
+/// let (query, keys_and_values) = ([0.0], [5.0, 1.0, 6.0, 2.0, 7.0, 9.0]);
+/// let [keys, values] = [0, 1].map(|first| Columns { values: &keys_and_values, stride: 2, first });
+/// let inputs = [Columns { values: &query, stride: 1, first: 0 }, keys, values];
+/// let bounds = [1, 3].map(|length| Bounds::from_lengths([length]));
+/// let mut out = [0.0];
+/// cross_attention(&Attention::plain(Dtype::Float32, 1, 1), inputs, [&bounds[0], &bounds[1]], &mut out);
+/// assert_eq!(out, [4.0]);
+/// ```
+pub fn cross_attention(scheme: &Attention<'_>, inputs: [Columns<'_>; 3], bounds: [&Bounds; 2], out: &mut [f32]) {
+    let plain = matches!(scheme.scores, Scores::Plain) && scheme.span == Span::Full && scheme.turns.is_none();
+    assert!(plain, "attention: rows of other sequences have no distance");
+    attend_all(isa::current().1, scheme, inputs, bounds, Rows::All, out);
 }
 
 fn attend_all(
     kernels: &'static dyn Kernels,
     scheme: &Attention<'_>,
     inputs: [Columns<'_>; 3],
-    bounds: &Bounds,
+    bounds: [&Bounds; 2],
     wanted: Rows,
     out: &mut [f32],
 ) {
-    let rows = match wanted {
-        Rows::All => bounds.tokens(),
-        Rows::First => bounds.sequences(),
-    };
-    if bounds.tokens() == 0 {
+    let rows = wanted.count(bounds[0]);
+    if bounds[0].tokens() == 0 {
         return;
     }
     let heads = scheme.heads;
@@ -156,26 +178,30 @@ fn attend_all(
     let hidden = out.len() / rows;
     assert_eq!(out.len(), rows * hidden, "attention: {} elements are not {rows} rows", out.len());
     assert!(hidden.is_multiple_of(heads), "attention: {hidden} is not a multiple of {heads} heads");
-    for Columns { values, stride, first } in inputs {
-        let needed = (bounds.tokens() - 1) * stride + first + hidden;
+    let sequences = bounds.map(Bounds::sequences);
+    assert!(sequences[0] == sequences[1], "attention: queries of {} sequences, keys of {}", sequences[0], sequences[1]);
+    for (Columns { values, stride, first }, of) in inputs.into_iter().zip([bounds[0], bounds[1], bounds[1]]) {
+        let needed = of.tokens().saturating_sub(1) * stride + first + hidden;
         assert!(values.len() >= needed, "attention: {} elements, and {needed} are needed", values.len());
     }
-    let longest = bounds.rows().map(|rows| rows.len()).max().unwrap_or(0);
+    let longest = bounds[1].rows().map(|rows| rows.len()).max().unwrap_or(0);
     scheme.scores.check(longest, heads);
     if let Some(turns) = scheme.turns {
         let (width, needed) = (hidden / heads, longest * hidden / heads);
         assert!(width.is_multiple_of(2), "attention: heads of {width} columns have no halves");
         assert!(turns.len() >= needed, "attention: {} cosines and sines, and {needed} are needed", turns.len());
     }
-    let sequences: Vec<_> = bounds.rows().enumerate().filter(|(_, rows)| !rows.is_empty()).collect();
+    let pairs = bounds[0].rows().zip(bounds[1].rows()).enumerate();
+    let sequences: Vec<_> = pairs.filter(|(_, (rows, _))| !rows.is_empty()).collect();
+    assert!(sequences.iter().all(|(_, (_, keys))| !keys.is_empty()), "attention: a query has no keys");
     let out = Out::new(out, hidden);
     parallel(sequences.len() * heads, |task| {
-        let ((sequence, rows), index) = (sequences[task / heads].clone(), task % heads);
-        let (queries, below) = match wanted {
-            Rows::All => (rows.len(), rows.start),
-            Rows::First => (1, sequence),
-        };
-        let head = Head { kernels, scheme, inputs, index, width: hidden / heads, rows };
+        let ((sequence, (rows, keys)), index) = (sequences[task / heads].clone(), task % heads);
+        let queries = wanted.of(rows.len());
+        let below = if wanted == Rows::All { rows.start } else { sequence };
+        // Keys behind the last one that is seen are not looked at.
+        let keys = keys.start..keys.start + scheme.span.of(queries.clone(), keys.len()).end;
+        let head = Head { kernels, scheme, inputs, index, width: hidden / heads, rows, keys };
         SCRATCH.with_borrow_mut(|scratch| head.attend(scratch, queries, out.from(below, index * head.width)));
     });
 }

@@ -42,8 +42,8 @@ impl Terms {
         }
         if let Some(queries) = queries {
             head.pack(queries, 0..rows, None, room, &mut self.queries);
-            let cells = head.cells(head.inputs[1], head.rows.clone(), head.scheme.turns, room);
-            multiply(head, head.rows.len(), cells, &self.queries, rows, &mut self.of_keys);
+            let cells = head.cells(head.inputs[1], head.keys.clone(), head.scheme.turns, room);
+            multiply(head, head.keys.len(), cells, &self.queries, rows, &mut self.of_keys);
         }
     }
 

@@ -73,17 +73,19 @@ fn check(scheme: &Attention<'_>, lengths: &[usize], hidden: usize) {
         let scheme = Attention { dtype, ..*scheme };
         let attend = |qkv: &[f32], bounds: &Bounds, wanted, rows: usize| {
             let mut out = vec![f32::NAN; rows * hidden];
-            attend_all(kernels, &scheme, Columns::thirds(qkv, hidden), bounds, wanted, &mut out);
+            attend_all(kernels, &scheme, Columns::thirds(qkv, hidden), [bounds; 2], wanted, &mut out);
             out
         };
         let out = attend(&qkv, &bounds, Rows::All, bounds.tokens());
         for (got, exact) in out.iter().zip(&exact) {
             assert!((f64::from(*got) - exact).abs() < close, "{scheme:?}: {got}, not {exact}");
         }
-        let firsts = attend(&qkv, &bounds, Rows::First, bounds.sequences());
-        for (first, rows) in firsts.chunks(hidden).zip(bounds.rows()).filter(|(_, rows)| !rows.is_empty()) {
+        let [firsts, lasts] = [Rows::First, Rows::Last].map(|wanted| attend(&qkv, &bounds, wanted, bounds.sequences()));
+        let picked = firsts.chunks(hidden).zip(lasts.chunks(hidden));
+        for ((first, last), rows) in picked.zip(bounds.rows()).filter(|(_, rows)| !rows.is_empty()) {
             let out = &out[rows.start * hidden..rows.end * hidden];
             assert_eq!(first, &out[..hidden], "{scheme:?}: first rows alone have other bits");
+            assert_eq!(last, &out[out.len() - hidden..], "{scheme:?}: last rows alone have other bits");
             let alone = attend(of(&rows), &Bounds::from_lengths([rows.len()]), Rows::All, rows.len());
             assert_eq!(alone, out, "{scheme:?}: alone has other bits");
         }
@@ -151,20 +153,50 @@ fn turns_reach_the_last_place() {
 
 #[test]
 fn keys_may_be_of_other_rows() {
-    let (queries, others) = (numbers(3 * 4), numbers(7 * 3 * 8));
-    let [_, keys, values] = Columns::thirds(&others, 4);
-    let scheme = Attention::plain(Dtype::Float32, 2, 4);
-    let bounds = Bounds::from_lengths([1, 2]);
-    let mut out = [0.0; 12];
-    let inputs = [Columns { values: &queries, stride: 4, first: 0 }, keys, values];
-    attention(&scheme, inputs, &bounds, Rows::All, &mut out);
-    let mut together = others[..3 * 12].to_vec();
-    for (row, query) in together.chunks_mut(12).zip(queries.chunks(4)) {
-        row[..4].copy_from_slice(query);
+    let (heads, hidden) = (2, 8);
+    let bounds = [[1, 40, 0], [30, 2, 7]].map(Bounds::from_lengths);
+    let (queries, others) = (numbers(41 * hidden), numbers(39 * 2 * hidden));
+    let [keys, values] = [0, hidden].map(|first| Columns { values: &others, stride: 2 * hidden, first });
+    let inputs = [Columns { values: &queries, stride: hidden, first: 0 }, keys, values];
+    for (kernels, (dtype, close)) in every().into_iter().flat_map(|kernels| DTYPES.map(|dtype| (kernels, dtype))) {
+        let scheme = Attention::plain(dtype, heads, hidden);
+        let mut out = vec![f32::NAN; queries.len()];
+        attend_all(kernels, &scheme, inputs, [&bounds[0], &bounds[1]], Rows::All, &mut out);
+        for (rows, keys) in bounds[0].rows().zip(bounds[1].rows()) {
+            // Each query alone, before keys that are rows of the same sequence: by the definition, its first row.
+            for row in rows {
+                let qkv: Vec<f32> = keys
+                    .clone()
+                    .flat_map(|key| {
+                        let query = &queries[row * hidden..][..hidden];
+                        query.iter().chain(&others[key * 2 * hidden..][..2 * hidden]).copied()
+                    })
+                    .collect();
+                let exact = definition(&Attention { dtype: Dtype::Float32, ..scheme }, &qkv, hidden);
+                for (got, exact) in out[row * hidden..][..hidden].iter().zip(exact) {
+                    assert!((f64::from(*got) - exact).abs() < close, "{dtype}: {got}, not {exact}");
+                }
+            }
+        }
     }
-    let mut expected = [0.0; 12];
-    attention(&scheme, Columns::thirds(&together, 4), &bounds, Rows::All, &mut expected);
-    assert_eq!(out, expected);
+}
+
+#[test]
+#[should_panic(expected = "attention: a query has no keys")]
+fn a_query_without_keys_panics() {
+    let scheme = Attention::plain(Dtype::Float32, 1, 1);
+    let inputs = [Columns { values: &[0.0; 2], stride: 1, first: 0 }; 3];
+    let bounds = [[1, 1], [2, 0]].map(Bounds::from_lengths);
+    cross_attention(&scheme, inputs, [&bounds[0], &bounds[1]], &mut [0.0; 2]);
+}
+
+#[test]
+#[should_panic(expected = "attention: rows of other sequences have no distance")]
+fn a_window_over_other_rows_panics() {
+    let scheme = Attention { span: Span::Window(1), ..Attention::plain(Dtype::Float32, 1, 1) };
+    let inputs = [Columns { values: &[0.0; 2], stride: 1, first: 0 }; 3];
+    let bounds = Bounds::from_lengths([2]);
+    cross_attention(&scheme, inputs, [&bounds; 2], &mut [0.0; 2]);
 }
 
 fn panics(heads: usize, scores: Scores<'_>) {
