@@ -48,11 +48,18 @@ def export(subject: Subject, file: Path, attention: str | None = None) -> None:
 
 
 def dynamic_int8(subject: Subject, file: Path) -> None:
-    """ONNX Runtime's dynamic int8: exported with eager attention, as it fuses nothing otherwise, fused, quantized."""
+    """ONNX Runtime's dynamic int8: exported with eager attention, as it fuses nothing otherwise, fused, quantized.
+
+    A family that its optimizer does not know is quantized as it was exported; the runtime's own fusions are left to it.
+    """
     import onnx
     from onnxruntime.quantization import QuantType, quantize_dynamic
     from onnxruntime.transformers import optimizer
 
+    types = {"DefaultTensorType": onnx.TensorProto.FLOAT}
+    if subject.fusion is None:
+        quantize_dynamic(graph(subject, "float32"), file, weight_type=QuantType.QInt8, extra_options=types)
+        return
     eager, fused = subject.folder / "eager.onnx", subject.folder / "fused.onnx"
     export(subject, eager, "eager")
     kind, attentions = subject.fusion
@@ -61,7 +68,6 @@ def dynamic_int8(subject: Subject, file: Path) -> None:
     optimized = optimizer.optimize_model(str(eager), model_type=kind, num_heads=heads, hidden_size=hidden)
     assert optimized.get_fused_operator_statistics()["Attention"] >= attentions
     optimized.save_model_to_file(str(fused))
-    types = {"DefaultTensorType": onnx.TensorProto.FLOAT}
     quantize_dynamic(fused, file, weight_type=QuantType.QInt8, extra_options=types)
     eager.unlink()
     fused.unlink()
