@@ -9,8 +9,8 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-# Before torch is imported: functions that it compiles end up in graphs as branches, which OpenVINO can't run, NNCF and ONNX
-# Runtime's optimizer neither.
+# Before torch is imported: functions that it compiles end up in graphs as branches, which OpenVINO can't run, and NNCF and
+# ONNX Runtime's optimizer can't read.
 os.environ["PYTORCH_JIT"] = "0"
 
 import torch
