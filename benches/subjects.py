@@ -9,7 +9,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-# Before torch is imported: functions that it compiles end up in graphs as branches, which OpenVINO can't run, and NNCF and
+# Before torch is imported: functions that it compiles become branches of a graph, which OpenVINO can't run, and NNCF and
 # ONNX Runtime's optimizer can't read.
 os.environ["PYTORCH_JIT"] = "0"
 

@@ -41,6 +41,11 @@ def weights(there: Callable[[str], bool]) -> str | None:
     return next(filter(there, WEIGHTS), None)
 
 
+def is_bare(there: Callable[[str], bool]) -> bool:
+    """Whether a pickle stands alone, as those of flair do, which say themselves what they are."""
+    return weights(there) == PICKLE and not there(SETTINGS[0])
+
+
 def shards(index: Path) -> dict[str, str]:
     """The file of each tensor, from an index of several files."""
     if index.stat().st_size > _MOST_INDEX:

@@ -89,6 +89,8 @@ def _cached(cache: Path, name: str, revision: str | None) -> str | None:
 
 
 def _complete(folder: Path) -> bool:
+    if _files.is_bare(lambda name: (folder / name).is_file()):
+        return True
     there = [(folder / name).is_file() for name in _files.VOCABULARIES]
     if not (folder / "config.json").is_file() or not any(there):
         return False

@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import BinaryIO
 
 from candlewick import _files
-from candlewick._checkpoint import safetensors_file, state_dict
+from candlewick._checkpoint import flair, safetensors_file, state_dict
 from candlewick.errors import ParameterError
 
 
@@ -19,7 +19,7 @@ def convert(model: Path, out: Path, *, overwrite: bool = False, mode: int = 0o66
     """Write the weights as safetensors into a folder, and beside them what else the model is made of.
 
     Everything is read and checked before anything is written, and each file appears when it is complete. `out` may be
-    the model's own folder.
+    the model's own folder. A tagger of flair has its settings in its pickle; they become files, too.
 
     Args:
         model: The folder of a model with `pytorch_model.bin` or its shards.
@@ -36,10 +36,14 @@ def convert(model: Path, out: Path, *, overwrite: bool = False, mode: int = 0o66
         UnsupportedModelError: A file is of another format, or names a class that is not known here.
         ParameterError: The weights are safetensors already, or a file is in the way.
     """
-    tensors = state_dict.read(model)
+    made: dict[str, bytes] = {}
+    if flair.is_tagger(model):
+        tensors, made = flair.read(model)
+    else:
+        tensors = state_dict.read(model)
     inside = out.is_dir() and out.samefile(model)
     settings = [] if inside else [name for name in _files.SETTINGS if (model / name).is_file()]
-    names = [_files.SAFETENSORS, *settings]
+    names = [_files.SAFETENSORS, *made, *settings]
     there = [name for name in names if (out / name).exists()]
     if there and not overwrite:
         raise ParameterError(f"overwrite: expected True, since {out} has {', '.join(there)} already, got False")
@@ -47,6 +51,9 @@ def convert(model: Path, out: Path, *, overwrite: bool = False, mode: int = 0o66
     for name in settings:
         with (model / name).open("rb") as source, _complete(out / name, mode) as file:
             shutil.copyfileobj(source, file)
+    for name, content in made.items():
+        with _complete(out / name, mode) as file:
+            file.write(content)
     with _complete(out / _files.SAFETENSORS, mode) as file:
         safetensors_file.write(file, tensors)
     return [out / name for name in names]

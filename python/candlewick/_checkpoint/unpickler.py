@@ -50,6 +50,7 @@ _STAND_INS = frozenset(
         "numpy._core.multiarray._reconstruct",
         "numpy._core.multiarray.scalar",
         "torch.Tensor",
+        "torch.device",
     }
 )
 _PACKAGES = ("flair.", "torch.nn.", "gensim.")
