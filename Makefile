@@ -152,7 +152,7 @@ test-isa: $(VENV)/developed $(VENV)/installed  ## kernels and goldens by each in
 		export CANDLEWICK_ISA=$$isa; \
 		if $(BIN)/python -c "import candlewick; candlewick.pipeline('ner')" 2>/dev/null; then \
 			echo "instruction set $$isa"; \
-			cargo test --locked --quiet --lib kernels && cargo test --locked --quiet --test golden \
+			cargo test --locked --quiet --lib kernels && cargo test --locked --quiet --test golden --test flair_golden \
 				&& $(BIN)/python -m pytest --quiet tests/test_golden.py || exit 1; \
 		else echo "instruction set $$isa: not on this processor"; fi; \
 	done

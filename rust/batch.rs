@@ -42,6 +42,7 @@ impl Batch {
             ids: sequences.iter().flat_map(|sequence| &sequence.ids).copied().collect(),
             type_ids: sequences.iter().flat_map(|sequence| &sequence.type_ids).map(known).collect(),
             bounds: Bounds::from_lengths(sequences.iter().map(|sequence| sequence.len())),
+            tracks: sequences.iter().map(|sequence| sequence.sentence.tracks.clone()).collect(),
         }
     }
 }

@@ -105,6 +105,42 @@ pub struct Encoding {
     pub special: Vec<bool>,
     /// The pre-tokenizer's word that the token belongs to, counted from 0.
     pub word_ids: Vec<Option<u32>>,
+    /// What a tagger reads; nothing for other networks.
+    pub sentence: Sentence,
+}
+
+/// Whole words, as taggers read them.
+#[derive(Debug, Clone, PartialEq, Eq, Default)]
+pub struct Sentence {
+    /// The words, which are the tokens.
+    pub words: Vec<Word>,
+    /// What each embedding of the tagger reads.
+    pub tracks: Vec<Track>,
+}
+
+/// A word of a text.
+#[derive(Debug, Clone, PartialEq, Eq, Default)]
+pub struct Word {
+    /// Its characters, without those that are invisible.
+    pub text: String,
+    /// Where it stands in the caller's text, in code points.
+    pub offset: Offset,
+    /// White space between it and the next word; none behind the last one.
+    pub gap: u32,
+}
+
+/// What one embedding of a tagger reads of a sentence.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Track {
+    /// A row of its table for each word.
+    Rows(Vec<u32>),
+    /// Characters.
+    Characters {
+        /// One step each.
+        ids: Vec<u32>,
+        /// For each word the step whose state stands for it.
+        ends: Vec<u32>,
+    },
 }
 
 impl Encoding {
@@ -208,6 +244,19 @@ pub struct Batch {
     pub type_ids: Vec<u32>,
     /// Which rows belong to which sequence.
     pub bounds: Bounds,
+    /// For each sequence what the embeddings of a tagger read.
+    pub tracks: Vec<Vec<Track>>,
+}
+
+/// How the tags of a sentence depend on each other: a conditional random field.
+#[derive(Debug, Clone, PartialEq)]
+pub struct RandomField {
+    /// `[to, from]`.
+    pub transitions: Vec<f32>,
+    /// The tag before the first word.
+    pub start: usize,
+    /// The tag behind the last one.
+    pub stop: usize,
 }
 
 /// The network's output for one sequence, `[rows, columns]` in row-major order: a row per token for token

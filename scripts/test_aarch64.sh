@@ -41,5 +41,5 @@ for pair in cortex-a53:neon max:neondotprod; do
 	export CARGO_TARGET_AARCH64_UNKNOWN_LINUX_GNU_RUNNER="qemu-aarch64 -cpu $processor -L /usr/aarch64-linux-gnu"
 	export CANDLEWICK_ISA=$isa
 	cargo test --locked --quiet --target $target "${settings[@]}" --lib kernels -- --skip limits::
-	cargo test --locked --quiet --target $target "${settings[@]}" --test golden
+	cargo test --locked --quiet --target $target "${settings[@]}" --test golden --test flair_golden
 done

@@ -57,6 +57,7 @@ impl Reference {
             offsets: self.offsets.iter().map(|&(start, end)| Offset { start, end }).collect(),
             special: self.special_tokens_mask.iter().map(|&mask| mask != 0).collect(),
             word_ids: vec![None; self.ids.len()], // only `word_boundary` asks for them
+            ..Encoding::default()
         };
         Encoded { text: self.text.as_str().into(), windows: vec![window], cut: None }
     }

@@ -82,8 +82,8 @@ pub fn gate_row(half: usize, output: usize) -> Option<usize> {
 
 /// Rows in the numbers of the weights.
 pub(super) struct Narrow<'a> {
-    cells: &'a [u32],
-    factors: &'a [f32],
+    pub(super) cells: &'a [u32],
+    pub(super) factors: &'a [f32],
 }
 
 /// The product alone.

@@ -26,6 +26,7 @@ mod int8;
 pub mod isa;
 mod limits;
 mod linear;
+mod lstm;
 mod micro;
 mod norm;
 mod packed;
@@ -43,6 +44,7 @@ pub use attention::{Attention, Columns, Scores, Span, attention, cross_attention
 pub use isa::{Isa, IsaError};
 pub use limits::Limits;
 pub use linear::{Scratch, gate_outputs, gate_row, gated, linear};
+pub use lstm::{GATES, Inputs, Recurrence, lstm_row, lstm_step, lstm_units};
 pub use norm::Norm;
 pub use packed::Packed;
 pub use pages::Pages;

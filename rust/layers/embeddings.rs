@@ -45,7 +45,7 @@ impl Table {
         Ok(values)
     }
 
-    fn read(&self, row: u32, out: &mut [f32]) -> Result<()> {
+    pub(crate) fn read(&self, row: u32, out: &mut [f32]) -> Result<()> {
         self.0.read(row as usize * self.width(), out);
         // Of all values, as a search that may end early is not vectorised.
         if out.iter().fold(true, |finite, value| finite & value.is_finite()) {

@@ -38,11 +38,26 @@ impl Linear {
                 None => bias.resize(bias.len() + rows, 0.0),
             }
         }
+        Self::load_rows(name, dtype, bias, inputs, weights, |output, values| {
+            parts[output / rows].0.read_finite(output % rows * inputs, values)
+        })
+    }
+
+    /// As [`Linear::pack`], unless it was packed before.
+    ///
+    /// # Errors
+    /// One that `row` gives.
+    pub fn load_rows(
+        name: &str,
+        dtype: Dtype,
+        bias: Vec<f32>,
+        inputs: usize,
+        weights: &Weights,
+        row: impl Fn(usize, &mut [f32]) -> Result<()> + Sync,
+    ) -> Result<Self> {
         match weights.packed(name, dtype, bias.len(), inputs) {
             Some(weight) => Self::of(name, weight, bias),
-            None => Self::pack(name, dtype, bias, inputs, |output, values| {
-                parts[output / rows].0.read_finite(output % rows * inputs, values)
-            }),
+            None => Self::pack(name, dtype, bias, inputs, row),
         }
     }
 

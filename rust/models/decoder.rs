@@ -33,7 +33,7 @@ impl DecoderShape {
             ids.extend(&own[..end]);
             lengths.push(end + 1);
         }
-        Ok(Batch { type_ids: vec![0; ids.len()], ids, bounds: Bounds::from_lengths(lengths) })
+        Ok(Batch { type_ids: vec![0; ids.len()], ids, bounds: Bounds::from_lengths(lengths), tracks: Vec::new() })
     }
 }
 

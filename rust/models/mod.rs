@@ -16,16 +16,18 @@ mod head;
 mod layer;
 mod modernbert;
 mod mpnet;
+mod named;
 mod order;
 mod roberta;
 mod shape;
+mod tagger;
 
 use candle_core::Tensor;
 
 use crate::config::{Config, Task};
 use crate::error::{Error, Result};
 use crate::layers::{Context, Linear};
-use crate::types::{Batch, one_of};
+use crate::types::{Batch, Dtype, RandomField, one_of};
 use crate::weights::Weights;
 
 use checkpoint::Checkpoint;
@@ -34,6 +36,7 @@ use encoder::Encoder;
 use family::Family;
 use head::Head;
 use shape::Shape;
+use tagger::Tagger;
 
 /// Every family that can be loaded: `model_type` decides.
 const FAMILIES: &[&Family] = &[
@@ -54,9 +57,17 @@ const FAMILIES: &[&Family] = &[
 /// A network with its weights.
 #[derive(Debug)]
 pub struct Model {
-    encoder: Encoder,
-    head: Head,
+    network: Network,
     limits: Limits,
+}
+
+/// The two kinds of networks.
+#[derive(Debug)]
+enum Network {
+    /// An encoder of a family with a head.
+    Encoder(Box<Encoder>, Box<Head>),
+    /// A tagger of flair.
+    Tagger(Box<Tagger>),
 }
 
 /// What the network's tables allow.
@@ -78,8 +89,14 @@ impl Limits {
     /// # Errors
     /// [`Error::Unsupported`] and [`Error::ModelFormat`], as for [`Model::load`].
     pub fn read(config: &Config) -> Result<Self> {
+        if reads_words(config) {
+            return Ok(Self::NONE);
+        }
         Ok(Self::of(&family_and_shape(config)?.1))
     }
+
+    /// Of a tagger, which reads sentences of any length, and whose words have no ids.
+    const NONE: Self = Self { positions: usize::MAX, vocabulary: 1, segments: 0, end: None };
 
     fn of(shape: &Shape) -> Self {
         let end = shape.decoder.as_ref().map(|decoder| decoder.end);
@@ -95,19 +112,29 @@ impl Model {
     /// [`Error::Unsupported`] for a family, activation or option that is not implemented, [`Error::ModelFormat`] when
     /// a tensor is missing, unexpected or of another shape or dtype than the configuration says.
     pub fn load(config: &Config, task: Task, weights: &Weights, dtypes: &Dtypes) -> Result<Self> {
+        if reads_words(config) {
+            let network = Network::Tagger(Box::new(Tagger::load(config, weights, dtypes)?));
+            return Ok(Self { network, limits: Limits::NONE });
+        }
         let (family, shape) = family_and_shape(config)?;
         let checkpoint = Checkpoint::new(weights, &family.names)?;
         let encoder = Encoder::load(&checkpoint, &shape, dtypes)?;
         let head = Head::load(&checkpoint, family, task, &shape, config)?;
         checkpoint.finish()?;
-        Ok(Self { encoder, head, limits: Limits::of(&shape) })
+        Ok(Self { network: Network::Encoder(Box::new(encoder), Box::new(head)), limits: Limits::of(&shape) })
     }
 
-    /// What int8 would do to the network, and the logits of a batch in float32: without loading it as a whole.
+    /// What int8 would do to the network, and the logits of a batch in float32: without loading it as a whole. Of a
+    /// tagger, which is small, only the logits: its layers are left out of int8 all together or not at all.
     ///
     /// # Errors
     /// As for [`Model::load`] and [`Model::forward`].
     pub fn examine(config: &Config, task: Task, weights: &Weights, batch: &Batch) -> Result<Examined> {
+        if reads_words(config) {
+            let exact = Self::load(config, task, weights, &Dtypes::all(Dtype::Float32))?;
+            let logits = exact.forward(batch, &Context::new(&batch.bounds, &|| false))?;
+            return Ok(Examined { moved: Vec::new(), logits });
+        }
         let (family, shape) = family_and_shape(config)?;
         let checkpoint = Checkpoint::new(weights, &family.names)?;
         let head = Head::load(&checkpoint, family, task, &shape, config)?;
@@ -122,8 +149,21 @@ impl Model {
     /// [`Error::Interrupted`] when the batch was cancelled, [`Error::Backend`] when the computation failed,
     /// [`Error::ModelFormat`] when it met an embedding that is NaN or infinite.
     pub fn forward(&self, batch: &Batch, context: &Context<'_>) -> Result<Tensor> {
-        let xs = self.encoder.forward(batch, self.head.reads(), context)?;
-        self.head.forward(&xs, context)
+        match &self.network {
+            Network::Encoder(encoder, head) => {
+                let xs = encoder.forward(batch, head.reads(), context)?;
+                head.forward(&xs, context)
+            }
+            Network::Tagger(tagger) => tagger.forward(batch, context),
+        }
+    }
+
+    /// How a tagger's tags depend on each other, if they do.
+    pub fn field(&self) -> Option<&RandomField> {
+        match &self.network {
+            Network::Encoder(..) => None,
+            Network::Tagger(tagger) => tagger.field(),
+        }
     }
 
     /// What the network's tables allow.
@@ -131,19 +171,29 @@ impl Model {
         self.limits
     }
 
-    /// The dense layers of the encoder.
+    /// The dense layers of the encoder, and a tagger's recurrent ones.
     pub fn linears(&self) -> impl Iterator<Item = &Linear> {
-        self.encoder.linears()
+        let (encoder, tagger) = match &self.network {
+            Network::Encoder(encoder, _) => (Some(encoder.linears()), None),
+            Network::Tagger(tagger) => (None, Some(tagger.linears())),
+        };
+        encoder.into_iter().flatten().chain(tagger.into_iter().flatten())
     }
 
     /// What one sequence of so many tokens asks of the machine.
     pub fn work(&self, tokens: usize) -> Work {
-        self.encoder.work(tokens, self.head.reads())
+        match &self.network {
+            Network::Encoder(encoder, head) => encoder.work(tokens, head.reads()),
+            Network::Tagger(tagger) => tagger.work(tokens),
+        }
     }
 
     /// Number of weights outside of the embedding tables.
     pub fn linear_parameters(&self) -> usize {
-        self.encoder.linear_parameters() + self.head.parameters()
+        match &self.network {
+            Network::Encoder(encoder, head) => encoder.linear_parameters() + head.parameters(),
+            Network::Tagger(tagger) => tagger.linear_parameters(),
+        }
     }
 }
 
@@ -167,9 +217,14 @@ pub struct Examined {
     pub logits: Tensor,
 }
 
+/// Whether the network is a tagger, which reads whole words.
+pub fn reads_words(config: &Config) -> bool {
+    config.model_type == tagger::MODEL_TYPE
+}
+
 /// `model_type` of every family that can be loaded.
 pub fn families() -> impl Iterator<Item = &'static str> {
-    FAMILIES.iter().map(|family| family.model_type)
+    FAMILIES.iter().map(|family| family.model_type).chain([tagger::MODEL_TYPE])
 }
 
 /// The tokenizer class of a family, for checkpoints that do not name one.

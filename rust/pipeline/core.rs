@@ -14,7 +14,7 @@ use crate::kernels::{Isa, Pool, PoolError, isa};
 use crate::layers::{Arena, Context, Profile};
 use crate::models::{self, Limits, Model};
 use crate::quality::Report;
-use crate::tokenizer::{Fit, Lead, Tokenizer};
+use crate::tokenizer::{Fit, Lead, Reader};
 use crate::types::{Batch, Dtype, Encoded, Encoding, Input, Logits, Vocabulary};
 
 /// Longest input of a model that has no limit of its own, unless `max_tokens` says otherwise.
@@ -27,7 +27,7 @@ const ARENA: usize = 64 << 20;
 #[derive(Debug)]
 pub struct Core {
     pub(super) config: Config,
-    pub(super) tokenizer: Tokenizer,
+    pub(super) reader: Reader,
     pub(super) model: Model,
     /// What int8 was measured to change.
     pub(super) report: Option<Report>,
@@ -56,34 +56,40 @@ impl Core {
             let got = format!("{} ({})", task.name(), config.architecture.as_deref().unwrap_or_default());
             return Err(Error::parameter("task", format!("{} for this model", own.name()), &got));
         }
-        let tokenizer = Tokenizer::load(folder, &config, models::tokenizer_class(&config)?)?;
+        let class = if models::reads_words(&config) { None } else { Some(models::tokenizer_class(&config)?) };
+        let reader = Reader::load(folder, &config, class)?;
         let cap = options.max_tokens.map_or(usize::MAX, NonZeroUsize::get);
         let own = Limits::read(&config)?.positions;
         let positions = if own == usize::MAX { cap.min(DEFAULT_MAX_TOKENS) } else { own.min(cap) };
-        let max_tokens = positions.min(tokenizer.max_length().unwrap_or(usize::MAX));
-        let least = tokenizer.added_tokens(false) + 1;
+        let max_tokens = positions.min(reader.max_length().unwrap_or(usize::MAX));
+        let least = reader.added_tokens(false) + 1;
         if max_tokens < least {
             let expected = format!("at least {least}, for special tokens and one more");
             return Err(Error::parameter("max_tokens", expected, &max_tokens));
         }
         let (arenas, computed) = (Mutex::default(), AtomicUsize::new(0));
-        let load = || network::load(folder, &config, task, &tokenizer, max_tokens, options);
+        let load = || network::load(folder, &config, task, &reader, max_tokens, options);
         let Network { model, dtype, report, cache } = pool.run(None, &mut || false, |_| load())??;
-        Ok(Self { config, tokenizer, model, report, cache, pool, isa, dtype, max_tokens, positions, arenas, computed })
+        Ok(Self { config, reader, model, report, cache, pool, isa, dtype, max_tokens, positions, arenas, computed })
+    }
+
+    /// Whether the network is a tagger.
+    pub(super) fn reads_words(&self) -> bool {
+        matches!(self.reader, Reader::Words(_))
     }
 
     /// Text to tokens, checked against the network's tables.
     pub(super) fn encode(&self, index: usize, input: &Input, fit: Fit, lead: Option<&Lead>) -> Result<Encoded> {
-        let encoded = self.tokenizer.encode(index, input, fit, lead)?;
+        let encoded = self.reader.encode(index, input, fit, lead)?;
         let Limits { vocabulary: rows, end, .. } = self.model.limits();
         let ids = encoded.windows.iter().flat_map(|window| &window.ids);
         if let Some(id) = ids.copied().find(|&id| id as usize >= rows) {
-            let token = self.tokenizer.token(id);
+            let token = self.reader.token(id);
             let message = format!("token {token:?} has id {id}, the model's embedding table ends at {}", rows - 1);
             return Err(Error::input(index, message));
         }
         if let Some(end) = end.filter(|end| encoded.windows.iter().any(|window| !window.ids.contains(end))) {
-            let (token, length) = (self.tokenizer.token(end), encoded.windows[0].len());
+            let (token, length) = (self.reader.token(end), encoded.windows[0].len());
             let message = format!("none of its {length} tokens is {token:?} (id {end}), where this model answers");
             return Err(Error::input(index, message));
         }

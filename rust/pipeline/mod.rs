@@ -195,7 +195,7 @@ impl<T: Task> Pipeline<T> {
 
     /// Number of special tokens around one text.
     pub fn special_tokens(&self) -> usize {
-        self.core.tokenizer.added_tokens(false)
+        self.core.reader.added_tokens(false)
     }
 
     /// The network's family.
@@ -210,7 +210,7 @@ impl<T: Task> Pipeline<T> {
 
     /// Texts that all calls together have tokenized so far, a pair's two counting each.
     pub fn tokenized_texts(&self) -> usize {
-        self.core.tokenizer.tokenized()
+        self.core.reader.tokenized()
     }
 
     /// What runs, for people who want to know.

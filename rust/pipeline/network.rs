@@ -12,7 +12,7 @@ use crate::error::{Error, Result};
 use crate::kernels::Isa;
 use crate::models::{Dtypes, Limits, Model};
 use crate::quality::{self, Report, Sample};
-use crate::tokenizer::Tokenizer;
+use crate::tokenizer::Reader;
 use crate::types::{Dtype, Precision, QualityGate};
 use crate::weights::{Slot, Weights};
 
@@ -63,7 +63,7 @@ pub(super) fn load(
     folder: &Path,
     config: &Config,
     task: Task,
-    tokenizer: &Tokenizer,
+    reader: &Reader,
     max_length: usize,
     options: &LoadOptions,
 ) -> Result<Network> {
@@ -84,7 +84,7 @@ pub(super) fn load(
         let model = Model::load(config, task, &weights, &dtypes)?;
         return obey(options, Network { model, dtype: dtypes.every(), report, cache: PackedCache::Read });
     }
-    let (model, dtypes, report) = choose(config, task, &weights, tokenizer, max_length, options)?;
+    let (model, dtypes, report) = choose(config, task, &weights, reader, max_length, options)?;
     let cache = match slot {
         None => PackedCache::Off,
         Some(slot) => {
@@ -103,7 +103,7 @@ fn choose(
     config: &Config,
     task: Task,
     weights: &Weights,
-    tokenizer: &Tokenizer,
+    reader: &Reader,
     max_length: usize,
     options: &LoadOptions,
 ) -> Result<(Model, Dtypes, Option<Report>)> {
@@ -115,7 +115,7 @@ fn choose(
         (Precision::Fixed(Dtype::Int8), QualityGate::Skip) => plain(Dtype::Int8),
         (Precision::Fixed(dtype @ (Dtype::Float32 | Dtype::Bfloat16)), _) => plain(dtype),
         (precision, _) => {
-            let sample = Sample::new(&options.calibration, tokenizer, max_length, Limits::read(config)?)?;
+            let sample = Sample::new(&options.calibration, reader, max_length, Limits::read(config)?)?;
             let (model, report) = quality::load(config, task, weights, &sample)?;
             if precision == Precision::Auto && !report.passes() {
                 let (model, dtypes, _) = plain(Dtypes::safe())?;

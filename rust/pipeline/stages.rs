@@ -21,7 +21,7 @@ impl<T: Task> Pipeline<T> {
 
     /// In how many windows an input of so many tokens is read, and of how many tokens the longest of them is.
     pub fn windows(&self, tokens: usize, options: &T::Options) -> (usize, usize) {
-        let added = self.core.tokenizer.added_tokens(false);
+        let added = self.core.reader.added_tokens(false);
         T::fit(&self.core, options).map_or((1, tokens), |fit| fit.windows(tokens, added))
     }
 

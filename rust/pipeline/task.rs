@@ -6,11 +6,11 @@ use super::core::Core;
 use crate::config::Task as TaskName;
 use crate::error::{Error, Result};
 use crate::postprocess::draft::{Draft, Source};
-use crate::postprocess::{text_classification, token_classification};
+use crate::postprocess::{tagging, text_classification, token_classification};
 use crate::tokenizer::{Fit, Overlong};
 use crate::types::{
     Encoded, Encoding, Entity, Input, Label, Logits, LongText, RunOptions, TextClassificationOptions,
-    TokenClassificationOptions, Truncation, Vocabulary,
+    TokenClassificationOptions, Truncation,
 };
 
 /// One of the tasks that a [`super::Pipeline`] can have. It can't be implemented elsewhere: its stages speak of the
@@ -82,7 +82,10 @@ impl Task for TokenClassification {
     }
 
     fn fit(core: &Core, options: &TokenClassificationOptions) -> Result<Fit> {
-        let capacity = core.max_tokens - core.tokenizer.added_tokens(false);
+        let capacity = core.max_tokens - core.reader.added_tokens(false);
+        if core.reads_words() {
+            return whole_sentences(core, options);
+        }
         let overlong = match (options.stride, options.long_text) {
             (Some(stride), _) if stride >= capacity => {
                 let last = capacity - 1;
@@ -110,15 +113,35 @@ impl Task for TokenClassification {
         logits: Vec<Logits>,
         options: &TokenClassificationOptions,
     ) -> Vec<Entity> {
-        token_classification::entities(encoded, &logits, &core.config.labels, &core.tokenizer, options)
+        if core.reads_words() {
+            return tagging::entities(encoded, &logits, &core.config.labels, core.model.field(), options);
+        }
+        token_classification::entities(encoded, &logits, &core.config.labels, &core.reader, options)
     }
 }
 
-impl Growing for TokenClassification {
-    type Draft = Draft;
+/// A sentence has no windows: language models read it from end to end.
+fn whole_sentences(core: &Core, options: &TokenClassificationOptions) -> Result<Fit> {
+    if let Some(stride) = options.stride {
+        return Err(Error::parameter("stride", "none for this model, which reads texts as a whole", &stride));
+    }
+    let overlong = match options.long_text {
+        LongText::Truncate => Overlong::Cut(Truncation::LongestFirst),
+        LongText::Error => Overlong::Refuse,
+        LongText::Windows => {
+            let expected = "truncate or error for this model, which reads texts as a whole";
+            return Err(Error::parameter("long_text", expected, &options.long_text));
+        }
+    };
+    Ok(Fit { max_length: core.max_tokens, overlong, side: None })
+}
 
-    fn draft(core: &Core, encoded: &Encoded, options: &TokenClassificationOptions) -> Draft {
-        Draft::new(&source(core, encoded, options))
+impl Growing for TokenClassification {
+    /// None of a sentence, which has one window.
+    type Draft = Option<Draft>;
+
+    fn draft(core: &Core, encoded: &Encoded, options: &TokenClassificationOptions) -> Option<Draft> {
+        (!core.reads_words()).then(|| Draft::new(&source(core, encoded, options)))
     }
 
     fn add(
@@ -126,14 +149,17 @@ impl Growing for TokenClassification {
         encoded: &Encoded,
         logits: Logits,
         options: &TokenClassificationOptions,
-        draft: &mut Draft,
+        draft: &mut Option<Draft>,
     ) -> Vec<Entity> {
-        draft.add(&source(core, encoded, options), &logits)
+        match draft {
+            Some(draft) => draft.add(&source(core, encoded, options), &logits),
+            None => Self::decode(core, encoded, vec![logits], options),
+        }
     }
 }
 
 fn source<'a>(core: &'a Core, encoded: &'a Encoded, options: &'a TokenClassificationOptions) -> Source<'a> {
-    Source { encoded, labels: &core.config.labels, vocabulary: &core.tokenizer, options }
+    Source { encoded, labels: &core.config.labels, vocabulary: &core.reader, options }
 }
 
 /// Sentiment, moderation, relevance: labels for a whole text or pair.
@@ -159,7 +185,7 @@ impl Task for TextClassification {
             (strategy, _) => strategy,
         };
         let max_length = options.max_length.map_or(core.max_tokens, std::num::NonZeroUsize::get);
-        let least = core.tokenizer.added_tokens(false);
+        let least = core.reader.added_tokens(false);
         if max_length < least || max_length > core.max_tokens {
             let expected = format!("a whole number from {least} to {}", core.max_tokens);
             return Err(Error::parameter("max_length", expected, &max_length));
@@ -238,7 +264,7 @@ impl<T: Task> Task for Raw<T> {
 
     fn decode(core: &Core, encoded: &Encoded, mut logits: Vec<Logits>, _: &T::Options) -> TokenLogits {
         let encoding = encoded.windows[0].clone();
-        let tokens = encoding.ids.iter().map(|&id| core.tokenizer.token(id).into_owned()).collect();
+        let tokens = core.reader.tokens(&encoding);
         TokenLogits { tokens, encoding, logits: logits.swap_remove(0) }
     }
 }

@@ -18,18 +18,23 @@
 //!        -> text.rs       code points -> bytes and UTF-16 units
 //! ```
 //!
+//! Taggers of flair have rules of their own: `viterbi.rs`, `bioes.rs`, `tagging.rs`.
+//!
 //! `draft.rs` takes that way window by window, `token_classification.rs` for all of them at once.
 
 mod aggregate;
+mod bioes;
 pub mod draft;
 mod merge;
 mod scores;
 mod spans;
 mod strings;
+pub mod tagging;
 mod tags;
 mod text;
 pub mod text_classification;
 pub mod token_classification;
+mod viterbi;
 mod words;
 
 #[cfg(test)]

@@ -89,6 +89,7 @@ fn encoding(tokens: &[Drawn]) -> Encoding {
         offsets: tokens.iter().map(|token| token.1).collect(),
         special: tokens.iter().map(|token| token.2).collect(),
         word_ids: tokens.iter().map(|token| token.3).collect(),
+        ..Encoding::default()
     }
 }
 

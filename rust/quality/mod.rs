@@ -15,7 +15,7 @@ use crate::error::{Error, Result};
 use crate::kernels;
 use crate::layers::Context;
 use crate::models::{Dtypes, Examined, Limits, Model};
-use crate::tokenizer::{Fit, Overlong, Tokenizer};
+use crate::tokenizer::{Fit, Overlong, Reader};
 use crate::types::{Batch, Encoding, Input, Truncation};
 use crate::weights::Weights;
 
@@ -73,13 +73,13 @@ impl Sample {
     ///
     /// # Errors
     /// [`Error::Input`] for a text that can't be tokenized, or has tokens that the network has no rows for.
-    pub fn new(texts: &[Input], tokenizer: &Tokenizer, max_length: usize, limits: Limits) -> Result<Self> {
+    pub fn new(texts: &[Input], reader: &Reader, max_length: usize, limits: Limits) -> Result<Self> {
         let built_in: Vec<Input> =
             if texts.is_empty() { SAMPLE.lines().map(Input::from).collect() } else { Vec::new() };
         let fit = Fit { max_length, overlong: Overlong::Cut(Truncation::LongestFirst), side: None };
         let (mut sequences, mut tokens): (Vec<Encoding>, usize) = (Vec::new(), 0);
         for (index, text) in texts.iter().chain(&built_in).enumerate() {
-            let window = tokenizer.encode(index, text, fit, None)?.windows.swap_remove(0);
+            let window = reader.encode(index, text, fit, None)?.windows.swap_remove(0);
             if let Some(id) = window.ids.iter().find(|&&id| id as usize >= limits.vocabulary) {
                 let last = limits.vocabulary - 1;
                 return Err(Error::input(index, format!("token {id}: the model's embedding table ends at {last}")));

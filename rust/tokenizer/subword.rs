@@ -204,12 +204,13 @@ impl Tokenizer {
             offsets,
             special: encoding.get_special_tokens_mask().iter().map(|&mask| mask != 0).collect(),
             word_ids: encoding.get_word_ids().to_vec(),
+            ..Encoding::default()
         })
     }
 }
 
 /// The caller's offsets in place of the tokenizer's.
-fn replace_offsets(windows: &mut [Encoding], offsets: &[Offset]) -> std::result::Result<(), String> {
+pub(super) fn replace_offsets(windows: &mut [Encoding], offsets: &[Offset]) -> std::result::Result<(), String> {
     let [window] = windows else {
         return Err(format!("offset_mapping: expected a text of one window, got {} windows", windows.len()));
     };

@@ -39,15 +39,17 @@ _PIECES = [
 
 
 def cases(count: int = 1_500, seed: int = 0) -> list[list[object]]:
-    """Text, tokens, and where each begins in the text as it was given. Letters newer than this Python's are left out:
-    whether they are letters depends on the Unicode of who asks.
-    """
+    """Text, tokens, and where each begins in the text as it was given."""
     chance = random.Random(seed)
     made = ["".join(chance.choices(_PIECES, k=chance.choice([2, 4, 8, 16, 30]))) for _ in range(count)]
     given = [*FIXED, *texts.TEXTS, texts.LONG, *made]
-    known = [text for text in given if not any(unicodedata.category(character) == "Cn" for character in text)]
-    found = (case(text) for text in dict.fromkeys(known))
+    found = (case(text) for text in dict.fromkeys(filter(is_known, given)))
     return [one for one in found if one is not None]
+
+
+def is_known(text: str) -> bool:
+    """Whether Python knows all of its characters: which new ones are letters depends on the Unicode of who asks."""
+    return not any(unicodedata.category(character) == "Cn" for character in text)
 
 
 def case(text: str) -> list[object] | None:

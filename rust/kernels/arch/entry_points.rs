@@ -79,6 +79,15 @@ macro_rules! entry_points {
                 unsafe { run(*self, xs, width, stride, turns, turned) }
             }
 
+            fn lstm_gates(&self, sums: &[f32], inputs: &[f32], cells: &mut [f32], states: &mut [f32]) {
+                #[target_feature(enable = $features)]
+                fn run(isa: $isa, sums: &[f32], inputs: &[f32], cells: &mut [f32], states: &mut [f32]) {
+                    $crate::kernels::lstm::gates::<$vector>(isa, sums, inputs, cells, states);
+                }
+                // SAFETY: a token exists only where its features were detected.
+                unsafe { run(*self, sums, inputs, cells, states) }
+            }
+
             fn has_bfloat16(&self) -> bool {
                 ($bfloat16)(*self)
             }

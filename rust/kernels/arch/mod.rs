@@ -37,6 +37,9 @@ pub(super) trait Kernels: Sync {
     /// `softmax(scale * x)`, rows of `cols`.
     fn softmax(&self, xs: &mut [f32], cols: usize, scale: f32);
 
+    /// The units of a block of a recurrent layer (`lstm.rs`).
+    fn lstm_gates(&self, sums: &[f32], inputs: &[f32], cells: &mut [f32], states: &mut [f32]);
+
     /// Whether products of bfloat16 have an instruction of their own.
     fn has_bfloat16(&self) -> bool {
         false

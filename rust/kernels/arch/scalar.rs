@@ -80,6 +80,16 @@ impl Kernels for Scalar {
         self.layer_norm(xs, norm);
     }
 
+    fn lstm_gates(&self, sums: &[f32], inputs: &[f32], cells: &mut [f32], states: &mut [f32]) {
+        let (sigmoid, width) = (|x: f64| 1.0 / (1.0 + libm::exp(-x)), cells.len());
+        for (unit, (cell, state)) in cells.iter_mut().zip(states).enumerate() {
+            let [i, f, g, o] =
+                [0, 1, 2, 3].map(|gate| f64::from(sums[gate * width + unit] + inputs[gate * width + unit]));
+            *cell = (sigmoid(f) * f64::from(*cell) + sigmoid(i) * libm::tanh(g)) as f32;
+            *state = (sigmoid(o) * libm::tanh(f64::from(*cell))) as f32;
+        }
+    }
+
     fn softmax(&self, xs: &mut [f32], cols: usize, scale: f32) {
         for row in xs.chunks_exact_mut(cols) {
             let sum = exponentials(row, scale);
