@@ -46,6 +46,7 @@ def test_every_layout_becomes_the_same_files(name: str, tmp_path: Path) -> None:
     folders = [converted(file, tmp_path) for file in sorted((GOLDEN / name).glob("*.bin"))]
     files = [{file.name: file.read_bytes() for file in folder.iterdir()} for folder in folders]
     assert all(one == files[0] for one in files)
+    assert files[0] == {file.name: file.read_bytes() for file in (GOLDEN / name / "model").iterdir()}
     config = json.loads(files[0]["config.json"])
     assert config["model_type"] == "flair"
     vocabularies = {one["vocabulary"] for one in config["embeddings"] if one["kind"] == "words"}

@@ -53,6 +53,11 @@ def hub(tmp_path: Path) -> Iterator[Any]:
     hub.add("some/other", folder)
     for name in ("bert-ner-generic", "bert-ner-file-says-upper"):
         hub.add(f"pickled/{name}", pickled(name, tmp_path))
+    tagger = tmp_path / "tagger"
+    tagger.mkdir()
+    shutil.copy(HERE / "golden" / "flair" / "ner" / "pytorch_model.bin", tagger)
+    (tagger / "README.md").write_bytes(b"not needed")
+    hub.add("some/tagger", tagger)
     yield hub
     hub.close()
 
@@ -195,6 +200,13 @@ def test_pickled_weights_are_downloaded_where_there_are_no_others(name: str, hub
     # A Hub's file is known by the name of its content: neither its time nor that of the snapshot counts.
     assert ask(tmp_path, f"pickled/{name}", url=NOTHING, HF_HUB_OFFLINE="1", **cache) == found
     assert list((tmp_path / "cache" / "converted").iterdir()) == [made]
+
+
+def test_a_tagger_of_flair_is_one_file(hub: Any, tmp_path: Path) -> None:
+    first = ask(tmp_path, "some/tagger", url=hub.url)
+    assert first["labels"][:2] == ["<unk>", "O"]
+    assert hub.downloads() == ["pytorch_model.bin"]
+    assert ask(tmp_path, "some/tagger", url=NOTHING, HF_HUB_OFFLINE="1") == first
 
 
 def test_no_hub_and_no_cache(tmp_path: Path) -> None:
