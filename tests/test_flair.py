@@ -44,7 +44,7 @@ def test_entities_are_those_of_flair(file: Path, tmp_path: Path) -> None:
     for number, case in enumerate(sentences(file.parent.name)):
         words = isinstance(case["text"], list)
         got = pipe(case["text"], is_split_into_words=words)
-        assert_same(got, case["entities"], f"sentence {number}")
+        assert_same(got[0] if words else got, case["entities"], f"sentence {number}")
 
 
 def test_a_list_is_answered_as_its_items_are(tagger: candlewick.TokenClassificationPipeline) -> None:
@@ -87,7 +87,7 @@ def test_labels_units_and_words_are_as_asked(tagger: candlewick.TokenClassificat
 
 def test_what_it_can_not_do_is_said(tagger: candlewick.TokenClassificationPipeline) -> None:
     with pytest.raises(ParameterError, match="stride"):
-        tagger("Ada", stride=2)
+        tagger("Ada", stride=2, aggregation_strategy="simple")
     with pytest.raises(ParameterError, match="long_text"):
         tagger("Ada", long_text="windows")
     with pytest.raises(ParameterError, match="task"):
