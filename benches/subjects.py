@@ -9,8 +9,8 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-# Before torch is imported: functions that it compiles become branches of a graph, which OpenVINO can't run, and NNCF and
-# ONNX Runtime's optimizer can't read.
+# Before torch is imported: functions that it compiles become branches of a graph, which OpenVINO can't run. NNCF can't
+# read them either.
 os.environ["PYTORCH_JIT"] = "0"
 
 import torch

@@ -45,6 +45,8 @@ TOKENIZERS = {
     "spm.model": "spm.model",
     "spiece.model": "spiece.model",
 }
+#: What flair has instead of a file.
+SEGTOK = "none: segtok's rules"
 #: Above a measured difference by this, since another processor adds in another order.
 ROOM = 1.3
 #: What the float32 goldens allow at most.
@@ -55,15 +57,16 @@ Written by `scripts/models_page.py` out of the registry, the [golden checkpoints
 their tests measure; `make models-page` writes it anew, and `make test` fails where it is not up to date.
 
 A model is one of these families with one of the heads that are marked. A number says how many golden checkpoints of
-that kind are compared with transformers, text by text. Public models of the kind are named as examples: their weights
-are no part of these tests. Anything else is refused, with an `UnsupportedModelError` that names what is missing.
+that kind are compared with transformers, or flair, text by text. Public models of the kind are named as examples:
+their weights are no part of these tests. Anything else is refused, with an `UnsupportedModelError` that names what is
+missing.
 """
 ACCURACY = """
 ## How far from the reference
 
 At most this far is a logit (float32) or a probability (bfloat16, int8) of a golden checkpoint from transformers in
-float32. These networks are tiny and random, which magnifies rounding; on a trained model, `candlewick verify` measures
-it.
+float32, or an emission from flair's, over the largest of its word. These networks are tiny and random, which magnifies
+rounding; on a trained model, `candlewick verify` measures it.
 """
 
 
@@ -123,6 +126,8 @@ def goldens() -> Iterator[Checkpoint]:
         tokenizers = [name for file, name in TOKENIZERS.items() if (folder / file).is_file()]
         weights = [*safetensors(folder), *pickles(GOLDEN / "pickled" / folder.name)]
         yield Checkpoint(content["model_type"], head, tokenizers, weights)
+    for folder in sorted(path for path in GOLDEN.glob("flair/*") if path.is_dir()):
+        yield Checkpoint("flair", "token", [SEGTOK], [container(file) for file in folder.glob("*.bin")])
 
 
 def safetensors(folder: Path) -> Iterator[str]:
@@ -146,15 +151,19 @@ def pickles(folder: Path) -> Iterator[str]:
     """The containers of a folder's pickled weights."""
     files = sorted(folder.glob("*.bin"))
     if files:
-        old = any(not file.read_bytes().startswith(b"PK") for file in files)
-        yield f".bin {'of torch before 1.6' if old else 'zip'}{' in shards' if len(files) > 1 else ''}"
+        yield container(files[0]) + (" in shards" if len(files) > 1 else "")
+
+
+def container(file: Path) -> str:
+    """What a file of pickled weights is packed in."""
+    return ".bin zip" if file.read_bytes().startswith(b"PK") else ".bin of torch before 1.6"
 
 
 def files(checkpoints: list[Checkpoint]) -> tuple[str, str]:
     """Tokenizer files and weights of a family's checkpoints, in the order in which they are looked for."""
     tokenizers = {name for checkpoint in checkpoints for name in checkpoint.tokenizers}
     weights = {name for checkpoint in checkpoints for name in checkpoint.weights}
-    order = [name for name in TOKENIZERS.values() if name in tokenizers]
+    order = [name for name in (*TOKENIZERS.values(), SEGTOK) if name in tokenizers]
     return ", ".join(order), ", ".join(sorted(weights, key=lambda name: (name.startswith("."), name)))
 
 
@@ -168,7 +177,7 @@ def measured(name: str) -> Any:
 
 def differences() -> dict[tuple[str, str], float]:
     """The worst of each family and type of number, over both tasks."""
-    worst: dict[tuple[str, str], float] = defaultdict(float)
+    worst: dict[tuple[str, str], float] = defaultdict(float, {("flair", "float32"): measured("flair")})
     for dtype in DTYPES:
         for task in ("token-classification", "text-classification"):
             for family, difference in measured(f"{dtype}-{task}").items():

@@ -83,6 +83,7 @@ fn words_are_those_of_segtok() {
 
 #[test]
 fn emissions_are_those_of_flair() {
+    let mut most = 0.0_f64;
     for (name, pipeline, case) in taggers() {
         let mut worst = 0.0_f64;
         for sentence in &case.sentences {
@@ -101,7 +102,11 @@ fn emissions_are_those_of_flair() {
             }
         }
         assert!(worst < TOLERANCE, "{name}: {worst}");
+        most = most.max(worst);
     }
+    // For `scripts/models_page.py`.
+    let file = Path::new(env!("CARGO_TARGET_TMPDIR")).join("golden-flair.json");
+    std::fs::write(file, serde_json::to_string(&most).unwrap()).unwrap();
 }
 
 #[test]

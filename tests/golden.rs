@@ -93,7 +93,8 @@ fn every_family_has_a_golden() {
     let tasks = [TaskName::TokenClassification, TaskName::TextClassification];
     let folders = tasks.into_iter().flat_map(cases).map(|(folder, _)| folder);
     let tested: Vec<_> = folders.map(|folder| Config::load(&folder).unwrap().model_type).collect();
-    for family in families {
+    // Taggers have goldens of another form: flair_golden.rs.
+    for family in families.into_iter().filter(|family| *family != "flair") {
         assert!(tested.iter().any(|tested| tested == family), "{family}");
     }
 }
