@@ -372,7 +372,13 @@ def table() -> list[Checkpoint]:
             4,
             tok.byte_level(behind="<mask>"),
             **sequence,
-            settings={**small, "tokenizer_class": "PreTrainedTokenizerFast", "pad_token": "<pad>", **INPUTS},
+            settings={
+                **small,
+                "model_max_length": 32,
+                "tokenizer_class": "PreTrainedTokenizerFast",
+                "pad_token": "<pad>",
+                **INPUTS,
+            },
             config={**BART, **multi},
         ),
     ]

@@ -22,8 +22,9 @@ class Limits(NamedTuple):
 
     #: Bytes of the pickle itself.
     size: int = 16 << 20
-    #: Bytes of its objects.
+    #: Bytes of its objects, and how many more for each byte of the pickle.
     memory: int = 64 << 20
+    memory_per_byte: int = 0
     #: Containers that are begun and not finished.
     depth: int = 100
     #: Bytes of one integer.
@@ -57,7 +58,7 @@ def scan(data: Bytes, start: int, limits: Limits) -> int:
 
 class _Scanner:
     def __init__(self, data: Bytes, start: int, limits: Limits) -> None:
-        self.data, self.at, self.limits = data, start, limits
+        self.data, self.start, self.at, self.limits = data, start, start, limits
         self.end = min(len(data), start + limits.size)
         self.stack: list[str] = []
         self.marks: list[int] = []
@@ -129,8 +130,9 @@ class _Scanner:
 
     def charge(self, size: int) -> None:
         self.memory += size
-        if self.memory > self.limits.memory:
-            raise ModelFormatError(f"pickle of objects that take more than {self.limits.memory} bytes, the limit")
+        most = self.limits.memory + (self.at - self.start) * self.limits.memory_per_byte
+        if self.memory > most:
+            raise ModelFormatError(f"pickle of objects that take more than {most} bytes, the limit")
 
     def pop(self) -> str:
         self.check(len(self.stack) > (self.marks[-1] if self.marks else 0), "something on the stack")
