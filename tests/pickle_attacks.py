@@ -183,7 +183,7 @@ BOMBS = {
     "a high memo index": Attack(b"Nr" + struct.pack("<I", 0xFFFFFFFF), "a memo index no higher"),
     "a memo index that is not there": Attack(b"h\x05", "a memo index that was put"),
     "calls in calls": Attack(
-        STAND_IN + b"q\x000" + b"h\x00" * 300_000 + p.EMPTY + b"R" + b"\x85R" * 299_999, r"take more than \d+ bytes"
+        STAND_IN + b"q\x000" + b"h\x00" * 600_000 + p.EMPTY + b"R" + b"\x85R" * 599_999, r"take more than \d+ bytes"
     ),
     "lists of two, forty deep": Attack(
         b"]\x940" + b"".join(b"]\x94(h%ch%ce0" % (n, n) for n in range(40)) + b"h\x28", "a dict of names"
