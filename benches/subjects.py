@@ -19,7 +19,7 @@ from texts import DEMO
 from tokenizers import Tokenizer
 
 CHECKPOINTS = Path(__file__).parent.parent / ".bench"
-LABELS = ["O", *(f"{place}-{kind}" for kind in ("PER", "ORG", "LOC", "MISC") for place in "BI")]
+LABELS = ("O", *(f"{place}-{kind}" for kind in ("PER", "ORG", "LOC", "MISC") for place in "BI"))
 _IDS = Tokenizer.from_file(str(DEMO / "tokenizer.json"))
 _PAD, _CLS, _SEP = (_IDS.token_to_id(token) for token in ("[PAD]", "[CLS]", "[SEP]"))
 
@@ -35,6 +35,7 @@ class Subject:
     family: str
     options: dict[str, Any] = field(default_factory=dict)
     task: str = "token-classification"
+    labels: tuple[str, ...] = LABELS
     #: Longest text that it reads.
     limit: int = 512
     inputs: tuple[str, ...] = ("input_ids", "attention_mask", "token_type_ids")
@@ -65,8 +66,8 @@ class Subject:
         torch.manual_seed(0)
         config = getattr(transformers, f"{self.family}Config")(
             vocab_size=_IDS.get_vocab_size(),
-            id2label=dict(enumerate(LABELS)),
-            label2id={label: index for index, label in enumerate(LABELS)},
+            id2label=dict(enumerate(self.labels)),
+            label2id={label: index for index, label in enumerate(self.labels)},
             architectures=[self.network.__name__],
             **{"pad_token_id": _PAD, **self.options},
         )
@@ -112,6 +113,7 @@ RERANKER = Subject(
     "DebertaV2",
     DEBERTA.options,
     task="text-classification",
+    labels=("LABEL_0",),
     inputs=("input_ids", "attention_mask"),
 )
 XLM_ROBERTA_LARGE = Subject(
