@@ -81,16 +81,13 @@ impl Linear {
             row.and_then(|row| biases.get(row)).copied().unwrap_or(0.0)
         });
         let biases: Vec<f32> = biases.collect();
-        let layer = match weights.packed(name, dtype, outputs, inputs) {
-            Some(weight) => Self::of(name, weight, biases)?,
-            None => Self::pack(name, dtype, biases, inputs, |output, values| {
-                match kernels::gate_row(columns, output) {
-                    Some(row) => weight.read_finite(row * inputs, values)?,
-                    None => values.fill(0.0),
-                }
-                Ok(())
-            })?,
-        };
+        let layer = Self::load_rows(name, dtype, biases, inputs, weights, |output, values| {
+            match kernels::gate_row(columns, output) {
+                Some(row) => weight.read_finite(row * inputs, values)?,
+                None => values.fill(0.0),
+            }
+            Ok(())
+        })?;
         Ok(Self { gated: Some(columns), ..layer })
     }
 

@@ -2,7 +2,7 @@
 
 use super::bert;
 use super::family::{DecoderNames, Family, HeadActivation, Names, Place, SequenceHead, TokenHead};
-use super::shape::{Biases, DecoderShape, Layers, Norms, Pooling, Projection, Shape, Terms, View, activation};
+use super::shape::{DecoderShape, Layers, Pooling, Shape, View, activation, layer_count};
 use crate::config::Config;
 use crate::error::Result;
 use crate::kernels::{Activation, Span};
@@ -86,10 +86,7 @@ fn shape(config: &Config) -> Result<Shape> {
 /// What encoder and decoder have in common.
 fn half(config: &Config, layers: &str, heads: &str, intermediate: &str) -> Result<Shape> {
     let hidden = config.size("d_model", 1_024)?;
-    let computed = config.size(layers, 12)?;
-    if computed > 1 << 10 {
-        return Err(config.error(layers, "at most 1024", computed));
-    }
+    let computed = layer_count(config, layers, 12)?;
     Ok(Shape {
         vocabulary: config.size("vocab_size", 50_265)?,
         hidden,
@@ -99,19 +96,11 @@ fn half(config: &Config, layers: &str, heads: &str, intermediate: &str) -> Resul
         embedding: hidden,
         position_rows: config.size("max_position_embeddings", 1_024)? + OFFSET as usize,
         positions: Positions::From(OFFSET),
-        segments: 0,
         activation: activation(config, "activation_function")?,
         norm_eps: 1e-5,
-        norms: Norms::After,
-        projection: Projection::None,
-        terms: Terms::None,
-        convolution: None,
-        views: Vec::new(),
-        gated: false,
-        biases: Biases::ALL,
         pooling: Pooling::Decoded,
         word_scale: if config.flag("scale_embedding", false)? { (hidden as f64).sqrt() as f32 } else { 1.0 },
-        decoder: None,
+        ..Shape::PLAIN
     })
 }
 

@@ -1,11 +1,10 @@
 //! BERT: the body that most families share.
 
 use super::family::{Family, HeadActivation, Names, Place, SequenceHead, TokenHead};
-use super::shape::{Biases, Layers, Norms, Pooling, Projection, Shape, activation, terms};
+use super::shape::{Layers, Shape, activation, terms};
 use crate::config::Config;
 use crate::error::Result;
 use crate::kernels::Activation;
-use crate::layers::Positions;
 
 pub(super) const BERT: Family = Family {
     model_type: "bert",
@@ -52,19 +51,10 @@ pub(super) fn shape(config: &Config) -> Result<Shape> {
         intermediate: config.size("intermediate_size", 3_072)?,
         embedding: hidden,
         position_rows: config.size("max_position_embeddings", 512)?,
-        positions: Positions::From(0),
         segments: config.size("type_vocab_size", 2)?,
         activation: activation(config, "hidden_act")?,
         norm_eps: config.number("layer_norm_eps", 1e-12)?,
-        norms: Norms::After,
-        projection: Projection::None,
         terms: terms(config)?,
-        convolution: None,
-        views: Vec::new(),
-        gated: false,
-        biases: Biases::ALL,
-        pooling: Pooling::First,
-        word_scale: 1.0,
-        decoder: None,
+        ..Shape::PLAIN
     })
 }

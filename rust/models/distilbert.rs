@@ -1,11 +1,10 @@
 //! DistilBERT: BERT's body under other names, without segments and pooler.
 
 use super::family::{Family, HeadActivation, Names, Place, SequenceHead, TokenHead};
-use super::shape::{Biases, Layers, Norms, Pooling, Projection, Shape, Terms, activation};
+use super::shape::{Layers, Shape, activation};
 use crate::config::Config;
 use crate::error::Result;
 use crate::kernels::Activation;
-use crate::layers::Positions;
 
 pub(super) const DISTILBERT: Family = Family {
     model_type: "distilbert",
@@ -45,19 +44,8 @@ fn shape(config: &Config) -> Result<Shape> {
         intermediate: config.size("hidden_dim", 3_072)?,
         embedding: hidden,
         position_rows: config.size("max_position_embeddings", 512)?,
-        positions: Positions::From(0),
-        segments: 0,
         activation: activation(config, "activation")?,
         norm_eps: 1e-12,
-        norms: Norms::After,
-        projection: Projection::None,
-        terms: Terms::None,
-        convolution: None,
-        views: Vec::new(),
-        gated: false,
-        biases: Biases::ALL,
-        pooling: Pooling::First,
-        word_scale: 1.0,
-        decoder: None,
+        ..Shape::PLAIN
     })
 }

@@ -4,7 +4,7 @@ use serde_json::Value;
 
 use super::bert;
 use super::family::{Family, HeadActivation, Names, Place, SequenceHead, TokenHead};
-use super::shape::{Biases, Layers, Norms, Pooling, Projection, Shape, Terms, View, activation};
+use super::shape::{Biases, Layers, Norms, Pooling, Shape, View, activation, layer_count};
 use crate::config::Config;
 use crate::error::{Error, Result};
 use crate::kernels::Span;
@@ -44,10 +44,7 @@ const SLIDING: (&str, &str) = ("sliding_attention", "local_rope_theta");
 /// Keys and defaults of `ModernBertConfig`.
 fn shape(config: &Config) -> Result<Shape> {
     let hidden = config.size("hidden_size", 768)?;
-    let layers = config.size("num_hidden_layers", 22)?;
-    if layers > 1 << 10 {
-        return Err(config.error("num_hidden_layers", "at most 1024", layers));
-    }
+    let layers = layer_count(config, "num_hidden_layers", 22)?;
     Ok(Shape {
         vocabulary: config.size("vocab_size", 50_368)?,
         hidden,
@@ -57,13 +54,9 @@ fn shape(config: &Config) -> Result<Shape> {
         embedding: hidden,
         position_rows: config.size("max_position_embeddings", 8_192)?,
         positions: Positions::Nowhere,
-        segments: 0,
         activation: activation(config, "hidden_activation")?,
         norm_eps: config.number("norm_eps", 1e-5)?,
         norms: Norms::Between,
-        projection: Projection::None,
-        terms: Terms::None,
-        convolution: None,
         views: views(config, layers)?,
         gated: true,
         biases: Biases {
@@ -73,8 +66,7 @@ fn shape(config: &Config) -> Result<Shape> {
             head: config.flag("classifier_bias", false)?,
         },
         pooling: pooling(config)?,
-        word_scale: 1.0,
-        decoder: None,
+        ..Shape::PLAIN
     })
 }
 

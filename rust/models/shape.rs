@@ -87,6 +87,12 @@ pub(super) struct DecoderShape {
     pub end: u32,
 }
 
+/// Layers of a network that says something of each, so that no number makes room for more than any has.
+pub(super) fn layer_count(config: &Config, key: &str, default: usize) -> Result<usize> {
+    let layers = config.size(key, default)?;
+    if layers > 1 << 10 { Err(config.error(key, "at most 1024", layers)) } else { Ok(layers) }
+}
+
 /// Where rows of the tables' width get the network's.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum Projection {
@@ -150,6 +156,32 @@ pub(super) struct ConvolutionShape {
 }
 
 impl Shape {
+    /// After BERT's plan with nothing special, for a family to say what it has. Without sizes, which
+    /// [`check`](Self::check) refuses: each family has its own.
+    pub(super) const PLAIN: Self = Self {
+        vocabulary: 0,
+        hidden: 0,
+        layers: Layers::Each(0),
+        heads: 0,
+        intermediate: 0,
+        embedding: 0,
+        position_rows: 0,
+        positions: Positions::From(0),
+        segments: 0,
+        activation: Activation::Gelu,
+        norm_eps: 1e-12,
+        norms: Norms::After,
+        projection: Projection::None,
+        terms: Terms::None,
+        convolution: None,
+        views: Vec::new(),
+        gated: false,
+        biases: Biases::ALL,
+        pooling: Pooling::First,
+        word_scale: 1.0,
+        decoder: None,
+    };
+
     /// Longest sequence, special tokens included.
     pub(super) fn longest(&self) -> usize {
         match self.terms {
