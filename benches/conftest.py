@@ -39,5 +39,5 @@ def pytest_sessionfinish(session: pytest.Session, exitstatus: int) -> None:
     for report in (ENGINES, FAMILIES, SERVER):
         if exitstatus == 0 and not options.keyword and not options.trial:
             report.keep()
-        else:
+        elif report.measured:
             print(f"\n{report.section()}")

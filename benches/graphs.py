@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import os
+import subprocess
+import sys
 from pathlib import Path
 
 import numpy as np
-import torch
 from subjects import Subject
 from texts import Texts
 from tokenizers import Tokenizer
@@ -26,25 +28,13 @@ def graph(subject: Subject, kind: str) -> Path:
 
 
 def export(subject: Subject, file: Path, attention: str | None = None) -> None:
-    """Write the ONNX graph with free batch and length."""
-    model = subject.network.from_pretrained(subject.folder, attn_implementation=attention).eval()
-    axes = {name: {0: "batch", 1: "tokens"} for name in subject.inputs}
-    axes["logits"] = {0: "batch"} | ({1: "tokens"} if subject.task == "token-classification" else {})
-    ids = torch.ones(2, 16, dtype=torch.long)
-    if model.config.eos_token_id is not None:
-        ids[:, -1] = model.config.eos_token_id  # where BART reads
-    example = (ids, *(torch.ones_like(ids) for _ in subject.inputs[1:]))
-    model.config.return_dict, model.config.use_cache = False, False
-    torch.onnx.export(
-        model,
-        example,
-        str(file),
-        input_names=list(subject.inputs),
-        output_names=["logits"],
-        dynamic_axes=axes,
-        opset_version=17,
-        dynamo=False,
-    )
+    """Write the ONNX graph with free batch and length, in a process of its own.
+
+    Functions that torch compiles become branches of a graph, which OpenVINO and NNCF can't read: there they are off, and
+    here, where torch is timed, on.
+    """
+    command = [sys.executable, Path(__file__).parent / "export.py", subject.name, file, attention or ""]
+    subprocess.run([str(part) for part in command], env={**os.environ, "PYTORCH_JIT": "0"}, check=True)
 
 
 def dynamic_int8(subject: Subject, file: Path) -> None:

@@ -7,7 +7,9 @@ use std::num::NonZeroUsize;
 use std::time::Instant;
 
 use candlewick::Dtype;
-use candlewick::kernels::{Activation, Attention, Columns, Isa, Packed, Pool, Scratch, attention, linear};
+use candlewick::kernels::{
+    Activation, Attention, Columns, GATES, Inputs, Isa, Packed, Pool, Recurrence, Scratch, attention, linear, lstm_step,
+};
 use candlewick::types::{Bounds, Rows};
 
 /// Name, inputs, outputs of the linear layers of BERT-base.
@@ -17,6 +19,9 @@ const TOKENS: [usize; 5] = [1, 8, 32, 128, 512];
 const DTYPES: [Dtype; 3] = [Dtype::Float32, Dtype::Bfloat16, Dtype::Int8];
 const HEADS: usize = 12;
 const HIDDEN: usize = 768;
+/// Units of the language models of flair/ner-english, one of which reads forward and one backward.
+const UNITS: usize = 2_048;
+const SENTENCES: [usize; 5] = [1, 3, 16, 50, 128];
 
 fn main() {
     let smoke = std::env::args().any(|argument| argument == "--test");
@@ -45,6 +50,18 @@ fn run(smoke: bool) {
                 }
             }) / layers.len() as f64;
             report(&format!("{dtype} {name} {tokens} x {inputs} x {outputs}"), best, tokens * inputs * outputs);
+        }
+    }
+    for dtype in DTYPES {
+        let models = [0, 1].map(|model| weights(dtype, model, UNITS, GATES * UNITS));
+        let values = numbers(5, GATES * UNITS);
+        let inputs = Inputs { values: &values, stride: GATES * UNITS, first: 0 };
+        for sentences in SENTENCES {
+            let mut layers = [0, 1].map(|model| Recurrence::new(&models[model], inputs, sentences));
+            let rows = [vec![0; sentences], vec![0; sentences]];
+            let best = best(smoke, || lstm_step(&mut layers, &rows));
+            let products = layers.len() * sentences * UNITS * GATES * UNITS;
+            report(&format!("{dtype} lstm 2 x {sentences} x {UNITS}"), best, products);
         }
     }
     for (dtype, tokens) in DTYPES[..2].iter().flat_map(|&dtype| TOKENS.map(|tokens| (dtype, tokens))) {

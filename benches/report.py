@@ -31,6 +31,11 @@ class Report:
         """Add one figure that has no peers."""
         self._facts[what] = value
 
+    @property
+    def measured(self) -> bool:
+        """Whether there is anything to keep."""
+        return bool(self._tables or self._facts)
+
     def section(self) -> str:
         """The figures as Markdown, without the heading."""
         lines = [f"{datetime.date.today()}, `{self._command}`.", ""]
@@ -49,7 +54,7 @@ class Report:
 
     def keep(self) -> None:
         """Print the section and put it in the place of this processor's last one, unless nothing was measured."""
-        if not self._tables and not self._facts:
+        if not self.measured:
             return
         text = FILE.read_text(encoding="utf-8")
         head, *sections = re.split(r"^## ", text, flags=re.MULTILINE)

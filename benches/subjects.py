@@ -3,15 +3,10 @@
 from __future__ import annotations
 
 import json
-import os
 import shutil
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
-
-# Before torch is imported: functions that it compiles become branches of a graph, which OpenVINO can't run. NNCF can't
-# read them either.
-os.environ["PYTORCH_JIT"] = "0"
 
 import torch
 import transformers
@@ -154,3 +149,9 @@ MODERNBERT = Subject(
     limit=8192,
     inputs=("input_ids", "attention_mask"),
 )
+
+
+def named(name: str) -> Subject:
+    """The one whose folder has this name."""
+    every = (BERT, DEBERTA, RERANKER, XLM_ROBERTA_LARGE, BART_LARGE, MODERNBERT)
+    return next(subject for subject in every if subject.name == name)

@@ -5,9 +5,11 @@ from __future__ import annotations
 import statistics
 import time
 from collections.abc import Callable, Iterator
+from functools import partial
 from typing import Any
 
 import pytest
+import tagger
 from comparison import OURS, Engines, bare, in_turn
 from engines import transformers_pipeline
 from report import Report
@@ -94,3 +96,24 @@ def test_reranking(family_report: Report) -> None:
     what = f"{DOCUMENTS} documents of {TOKENS} tokens against a query, {RERANKER.title}, int8"
     family_report.fact(what, f"{statistics.median(ours):.2f} s")
     family_report.fact(f"{what}: transformers pipeline (float32, best of batch 1, 8, 16, 32) over it", f"{ratio:.1f}")
+
+
+#: Sentences of 20 words, and rounds: a few, and a page.
+SENTENCES = [(3, 8), (50, 4)]
+
+
+def test_tagging(family_report: Report) -> None:
+    """Flair's tagger, in float32, against candlewick in all numbers; what int8 does is decided by its gate."""
+    folder, flairs = tagger.make().parent, tagger.reference(THREADS)
+    pipes = {dtype: candlewick.pipeline("ner", folder, dtype=dtype, threads=THREADS) for dtype in tagger.DTYPES}
+    rates = tagger.Rates(THREADS)
+    for count, rounds in SENTENCES:
+        texts = tagger.sentences(count, 20)
+        what, expected = f"{count} sentences of 20 words", flairs(texts)
+        for dtype, pipe in pipes.items():
+            found = pipe(texts)
+            assert tagger.agreement(expected, found) >= tagger.AGREEMENT[dtype], dtype
+            times = in_turn({OURS: partial(pipe, texts), tagger.PEER: partial(flairs, texts)}, rounds)
+            family_report.add(tagger.NAME, f"{dtype} against float32", THREADS, what, times)
+            limit = rates.limit(texts, dtype) / statistics.median(times[OURS])
+            family_report.fact(f"{tagger.NAME}, {dtype}, {what}: share of the machine's limit", f"{limit:.0%}")

@@ -36,6 +36,10 @@ class Texts:
                 return text
             last += missing
 
+    def words(self) -> list[str]:
+        """All of them, one after the other."""
+        return self._text.split()
+
     def mixed(self, count: int) -> list[str]:
         """Texts of log-normal length (median 37 tokens), none longer than the model reads."""
         source = random.Random(0)

@@ -178,8 +178,9 @@ def measured(name: str) -> Any:
 
 def differences() -> dict[tuple[str, str], float]:
     """The worst of each family and type of number, over both tasks."""
-    worst: dict[tuple[str, str], float] = defaultdict(float, {("flair", "float32"): measured("flair")})
+    worst: dict[tuple[str, str], float] = defaultdict(float)
     for dtype in DTYPES:
+        worst["flair", dtype] = measured(f"{dtype}-flair")
         for task in ("token-classification", "text-classification"):
             for family, difference in measured(f"{dtype}-{task}").items():
                 worst[family, dtype] = max(worst[family, dtype], difference)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import shutil
 import warnings
 from collections.abc import Callable
 from pathlib import Path
@@ -88,6 +89,26 @@ def test_layers_with_outliers_stay_out(uneven: Path) -> None:
     text = "Sarah lives in London and works for Google."
     far = [np.abs(other.logits(text).values - exact.logits(text).values).max() for other in (pipe, everywhere)]
     assert far[0] < far[1] / 2
+
+
+def test_layers_of_a_tagger_are_judged_one_by_one(tmp_path: Path) -> None:
+    folder = tmp_path / "tagger"
+    shutil.copytree(Path(__file__).parent / "golden" / "flair" / "ner" / "model", folder)
+    even, _ = loaded("ner", folder, dtype="int8")
+    # Two language models, and the dense layer before the recurrent one, which is one with its inputs; two directions.
+    assert even.info["quality"]["layers"] == 5
+    tensors = read(folder / "model.safetensors")
+    weight, bias = (tensors[f"embeddings.2.rnn.{name}_l0"] for name in ("weight_hh", "bias_ih"))
+    unit, units = 3, weight.shape[1]
+    # A state that never changes, with large weights; biases that take away what they add.
+    weight[[unit, units + unit, 2 * units + unit, 3 * units + unit]] = 0.0
+    bias[[unit, units + unit, 2 * units + unit, 3 * units + unit]] = [30.0, -30.0, 30.0, 30.0]
+    bias -= 20.0 * np.tanh(1.0) * (weight[:, unit] != 0.0)
+    weight[:, unit] = 20.0 * (weight[:, unit] != 0.0)
+    write(folder / "model.safetensors", tensors)
+    pipe, _ = loaded("ner", folder, dtype="int8")
+    kept = pipe.info["quality"]["layers_kept"]
+    assert "embeddings.2.rnn" in kept and "embeddings.1.rnn" not in kept
 
 
 def test_what_misses_the_gate_warns_or_is_refused() -> None:

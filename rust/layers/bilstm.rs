@@ -3,6 +3,7 @@
 use candle_core::Tensor;
 
 use super::context::Context;
+use super::fold::Inner;
 use super::linear::Linear;
 use super::lstm::{Lstm, Reading, Steps, gate_rows, read};
 use super::ops::map_rows;
@@ -31,6 +32,13 @@ pub struct Direction<'a> {
 }
 
 impl Direction<'_> {
+    /// `weight_ih`, widened.
+    fn values(&self) -> Result<Vec<f32>> {
+        let mut values = Vec::new();
+        self.input.append_finite(&mut values)?;
+        Ok(values)
+    }
+
     /// The sum of both biases, in f64, as nothing comes between them.
     pub(super) fn bias(&self) -> Result<Vec<f64>> {
         let mut sums = vec![0.0; self.recurrent.shape()[0]];
@@ -46,29 +54,50 @@ impl Direction<'_> {
 }
 
 impl BiLstm {
-    /// Packs a layer, forward and backward.
+    /// Packs a layer, forward and backward; `dtypes` says by name what its dense layers are held in. With `inner`, which
+    /// gives what the layer reads, it reads what that one does.
     ///
     /// # Errors
     /// [`crate::Error::ModelFormat`] when a value is not finite.
-    pub fn load(name: &str, dtype: Dtype, parts: [Direction<'_>; 2], weights: &Weights) -> Result<Self> {
-        let [hidden, inputs] = [parts[0].recurrent.shape()[1], parts[0].input.shape()[1]];
-        let rows: Vec<_> = gate_rows(hidden).collect();
+    pub fn load(
+        name: &str,
+        parts: [Direction<'_>; 2],
+        inner: Option<Inner<'_>>,
+        dtypes: &dyn Fn(&str) -> Dtype,
+        weights: &Weights,
+    ) -> Result<Self> {
+        let rows: Vec<_> = gate_rows(parts[0].recurrent.shape()[1]).collect();
         let mut bias = Vec::with_capacity(2 * rows.len());
         for part in &parts {
-            let sums = part.bias()?;
+            let mut sums = part.bias()?;
+            if let Some(inner) = &inner {
+                inner.fold_bias(&part.values()?)?.iter().zip(&mut sums).for_each(|(more, sum)| *sum += more);
+            }
             bias.extend(rows.iter().map(|row| row.map_or(0.0, |row| sums[row] as f32)));
         }
-        let both = Linear::load_rows(&format!("{name}.input"), dtype, bias, inputs, weights, |place, values| {
-            values.fill(0.0);
-            let of_direction = parts[place / rows.len()].input;
-            rows[place % rows.len()].map_or(Ok(()), |row| of_direction.read_finite(row * inputs, values))
+        let input = inner.map_or_else(|| format!("{name}.input"), |inner| inner.name.to_owned());
+        let (dtype, width) = (dtypes(&input), inner.map_or(parts[0].input, |inner| inner.weight).shape()[1]);
+        let folded = match inner {
+            Some(inner) if weights.packed(&input, dtype, bias.len(), width).is_none() => {
+                parts.iter().map(|part| inner.fold(&part.values()?)).collect::<Result<Vec<_>>>()?
+            }
+            _ => Vec::new(),
+        };
+        let inputs = Linear::load_rows(&input, dtype, bias, width, weights, |place, values| {
+            let (direction, row) = (place / rows.len(), rows[place % rows.len()]);
+            match (row, folded.get(direction)) {
+                (Some(row), Some(folded)) => values.copy_from_slice(&folded[row * width..][..width]),
+                (Some(row), None) => parts[direction].input.read_finite(row * width, values)?,
+                (None, _) => values.fill(0.0),
+            }
+            Ok(())
         })?;
-        let [forward, backward] = parts;
-        let directions = [
-            Lstm::load(&format!("{name}.forward"), dtype, forward.recurrent, weights)?,
-            Lstm::load(&format!("{name}.backward"), dtype, backward.recurrent, weights)?,
-        ];
-        Ok(Self { inputs: both, directions })
+        let recurrent = |direction: &str, part: &Direction<'_>| {
+            let name = format!("{name}.{direction}");
+            Lstm::load(&name, dtypes(&name), part.recurrent, weights)
+        };
+        let directions = [recurrent("forward", &parts[0])?, recurrent("backward", &parts[1])?];
+        Ok(Self { inputs, directions })
     }
 
     /// `[tokens, inputs]` to `[tokens, 2 * hidden]`, forward states first.

@@ -8,6 +8,9 @@ use crate::error::{Error, Result};
 use crate::kernels::Scratch;
 use crate::types::Bounds;
 
+/// What dense layers got, each under its name, in the order in which they are computed.
+pub type Recorded = RefCell<Vec<(String, Vec<f32>)>>;
+
 /// Built once per batch and handed to every brick.
 pub struct Context<'a> {
     /// Which rows belong to which sequence.
@@ -18,7 +21,7 @@ pub struct Context<'a> {
     own: Arena,
     lent: Option<&'a Arena>,
     profile: Option<&'a Profile>,
-    inputs: Option<&'a RefCell<Vec<Vec<f32>>>>,
+    inputs: Option<&'a Recorded>,
 }
 
 impl<'a> Context<'a> {
@@ -39,9 +42,9 @@ impl<'a> Context<'a> {
         Self { profile, ..self }
     }
 
-    /// The same, with what every dense layer gets appended to `inputs`, in the order in which they are computed.
+    /// The same, with what every dense layer gets appended to `inputs`.
     #[must_use]
-    pub fn recorded(self, inputs: &'a RefCell<Vec<Vec<f32>>>) -> Self {
+    pub fn recorded(self, inputs: &'a Recorded) -> Self {
         Self { inputs: Some(inputs), ..self }
     }
 
@@ -60,10 +63,15 @@ impl<'a> Context<'a> {
         }
     }
 
-    /// What a dense layer is about to get.
-    pub(super) fn record(&self, xs: &[f32]) {
+    /// Whether somebody wants to know what dense layers get.
+    pub(super) fn records(&self) -> bool {
+        self.inputs.is_some()
+    }
+
+    /// What a dense layer is about to get, where somebody wants to know.
+    pub(super) fn record(&self, name: &str, xs: impl FnOnce() -> Vec<f32>) {
         if let Some(inputs) = self.inputs {
-            inputs.borrow_mut().push(xs.to_vec());
+            inputs.borrow_mut().push((name.to_owned(), xs()));
         }
     }
 

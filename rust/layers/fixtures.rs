@@ -1,9 +1,11 @@
 //! Random bricks and inputs for the tests of this room.
 
 use candle_core::{Device, Tensor};
+use safetensors::{Dtype, tensor::TensorView};
 
 use super::linear::Linear;
 use super::norm::LayerNorm;
+use crate::weights::Weights;
 
 /// Numbers from -1 to 1 that are the same in every run (a linear congruential generator).
 pub(super) fn numbers(seed: u64, count: usize) -> Vec<f32> {
@@ -25,6 +27,16 @@ pub(super) fn linear(seed: u64, rows: usize, columns: usize) -> Linear {
 
 pub(super) fn norm(seed: u64, width: usize) -> LayerNorm {
     LayerNorm::new(numbers(seed, width), numbers(seed + 1, width), 1e-5)
+}
+
+/// A checkpoint of these tensors, by name and shape.
+pub(super) fn mapped(tensors: &[(&str, &[usize], &[f32])]) -> Weights {
+    let views = tensors.iter().map(|(name, shape, values)| {
+        (*name, TensorView::new(Dtype::F32, shape.to_vec(), bytemuck::cast_slice(values)).unwrap())
+    });
+    let folder = tempfile::tempdir().unwrap();
+    safetensors::serialize_to_file(views, None, &folder.path().join("model.safetensors")).unwrap();
+    Weights::open(folder.path()).unwrap()
 }
 
 pub(super) fn assert_close(ours: &Tensor, theirs: &Tensor, tolerance: f32) {

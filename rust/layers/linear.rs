@@ -147,7 +147,7 @@ impl Linear {
     }
 
     fn compute(&self, xs: &[f32], bias: Option<(&[f32], Activation)>, ys: &mut [f32], context: &Context<'_>) {
-        context.record(xs);
+        context.record(&self.name, || xs.to_vec());
         let scratch = &mut context.scratch().borrow_mut();
         context.stage(Stage::Linear, || match (self.gated, bias) {
             (Some(columns), Some(bias)) => kernels::gated(xs, &self.weight, bias, columns, ys, scratch),

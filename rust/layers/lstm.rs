@@ -83,7 +83,7 @@ pub(super) fn read(readings: &[Reading<'_>], out: &mut [f32], stride: usize, con
         let mut passes: Vec<Pass<'_>> = readings
             .iter()
             .zip(&orders)
-            .map(|(reading, order)| Pass { reading, order: group(order), next: vec![0; TOGETHER] })
+            .map(|(reading, order)| Pass { reading, order: group(order), next: vec![0; TOGETHER], seen: Vec::new() })
             .collect();
         let mut layers: Vec<Recurrence<'_>> = passes
             .iter()
@@ -98,7 +98,13 @@ pub(super) fn read(readings: &[Reading<'_>], out: &mut [f32], stride: usize, con
             context.stage(Stage::Linear, || lstm_step(&mut layers, &rows));
             for (pass, layer) in passes.iter_mut().zip(&layers) {
                 pass.keep(step, layer, out, stride);
+                if context.records() {
+                    pass.see(step, layer);
+                }
             }
+        }
+        for pass in passes {
+            context.record(pass.reading.lstm.weight.name(), || pass.seen);
         }
     }
     Ok(())
@@ -110,6 +116,8 @@ struct Pass<'a> {
     order: Vec<usize>,
     /// For each of them, the first state that is wanted and not there yet.
     next: Vec<usize>,
+    /// What was recorded of the states.
+    seen: Vec<f32>,
 }
 
 impl Pass<'_> {
@@ -117,6 +125,12 @@ impl Pass<'_> {
     fn rows(&self, step: usize) -> Vec<u32> {
         let row = |&sequence: &usize| self.reading.sequences[sequence].rows.get(step).copied();
         self.order.iter().map_while(row).collect()
+    }
+
+    /// Records one state of a step, in turn of each sequence: all of them would be hundreds of megabytes.
+    fn see(&mut self, step: usize, layer: &Recurrence<'_>) {
+        let going = self.rows(step).len();
+        self.seen.extend(step.checked_rem(going).map_or(&[][..], |sequence| layer.state(sequence)));
     }
 
     /// Writes down the states that are wanted of a step.

@@ -1,7 +1,5 @@
 //! What int8 does to each dense layer, measured on what it really gets.
 
-use std::cell::RefCell;
-
 use candle_core::Tensor;
 
 use super::checkpoint::Checkpoint;
@@ -10,11 +8,11 @@ use super::encoder::{embeddings, last_norm};
 use super::layer::Parts;
 use super::shape::{DecoderShape, Shape};
 use crate::error::Result;
-use crate::layers::{Context, Linear, Memory};
+use crate::layers::{Context, Linear, Memory, Recorded};
 use crate::types::{Batch, Dtype, Rows};
 
 /// For each dense layer its name and how far its products move.
-type Moved = Vec<(String, f64)>;
+pub(super) type Moved = Vec<(String, f64)>;
 
 /// Hidden states of the rows that are `wanted`, in float32, and how far int8 moves the products of each dense layer. Layer
 /// by layer out of the map, so that no more than one layer is held at a time.
@@ -24,7 +22,7 @@ pub(super) fn examine(
     batch: &Batch,
     wanted: Rows,
 ) -> Result<(Tensor, Moved)> {
-    let inputs = RefCell::default();
+    let inputs = Recorded::default();
     let context = Context::new(&batch.bounds, &|| false).recorded(&inputs);
     let mut xs = embeddings(checkpoint, checkpoint.names, shape)?.forward(batch, &context)?;
     let (parts, steps) = (Parts::load(checkpoint, checkpoint.names, shape)?, shape.layers.computed());
@@ -52,7 +50,7 @@ fn decode(
     memory: Memory<'_>,
     moved: &mut Moved,
 ) -> Result<Tensor> {
-    let inputs = RefCell::default();
+    let inputs = Recorded::default();
     let context = Context::new(&batch.bounds, &|| false).recorded(&inputs);
     let mut ys = embeddings(checkpoint, &names.own, shape)?.forward(batch, &context)?;
     let (parts, layers) = (Parts::load(checkpoint, &names.own, shape)?, shape.layers.computed());
@@ -67,15 +65,18 @@ fn decode(
 }
 
 /// What is exact, and what is looked at.
-const TYPES: [Dtype; 2] = [Dtype::Float32, Dtype::Int8];
+pub(super) const TYPES: [Dtype; 2] = [Dtype::Float32, Dtype::Int8];
 
 /// A layer that is computed several times moves as far as it does at most.
-fn note(moved: &mut Moved, exact: &[&Linear], narrow: &[&Linear], inputs: &[Vec<f32>]) {
-    for ((exact, narrow), input) in exact.iter().zip(narrow).zip(inputs) {
-        let by = exact.difference(narrow, input);
-        match moved.iter_mut().find(|(name, _)| name == exact.name()) {
-            Some((_, most)) => *most = most.max(by),
-            None => moved.push((exact.name().to_owned(), by)),
+pub(super) fn note(moved: &mut Moved, exact: &[&Linear], narrow: &[&Linear], inputs: &[(String, Vec<f32>)]) {
+    for (exact, narrow) in exact.iter().zip(narrow) {
+        let name = exact.name();
+        for (_, input) in inputs.iter().filter(|(of, _)| of == name) {
+            let by = exact.difference(narrow, input);
+            match moved.iter_mut().find(|(noted, _)| noted == name) {
+                Some((_, most)) => *most = most.max(by),
+                None => moved.push((name.to_owned(), by)),
+            }
         }
     }
 }

@@ -27,7 +27,7 @@ use candle_core::Tensor;
 use crate::config::{Config, Task};
 use crate::error::{Error, Result};
 use crate::layers::{Context, Linear};
-use crate::types::{Batch, Dtype, RandomField, one_of};
+use crate::types::{Batch, RandomField, one_of};
 use crate::weights::Weights;
 
 use checkpoint::Checkpoint;
@@ -124,16 +124,14 @@ impl Model {
         Ok(Self { network: Network::Encoder(Box::new(encoder), Box::new(head)), limits: Limits::of(&shape) })
     }
 
-    /// What int8 would do to the network, and the logits of a batch in float32: without loading it as a whole. Of a
-    /// tagger, which is small, only the logits: its layers are left out of int8 all together or not at all.
+    /// What int8 would do to the network, and the logits of a batch in float32: an encoder's without loading it as a
+    /// whole.
     ///
     /// # Errors
     /// As for [`Model::load`] and [`Model::forward`].
     pub fn examine(config: &Config, task: Task, weights: &Weights, batch: &Batch) -> Result<Examined> {
         if reads_words(config) {
-            let exact = Self::load(config, task, weights, &Dtypes::all(Dtype::Float32))?;
-            let logits = exact.forward(batch, &Context::new(&batch.bounds, &|| false))?;
-            return Ok(Examined { moved: Vec::new(), logits });
+            return Tagger::examine(config, weights, batch);
         }
         let (family, shape) = family_and_shape(config)?;
         let checkpoint = Checkpoint::new(weights, &family.names)?;

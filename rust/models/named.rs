@@ -4,7 +4,7 @@ use std::cell::RefCell;
 use std::collections::HashSet;
 
 use crate::error::{Error, Result};
-use crate::layers::{Direction, Linear, Table};
+use crate::layers::{Direction, Inner, Linear, Table};
 use crate::types::Dtype;
 use crate::weights::{Mapped, Weights};
 
@@ -40,6 +40,12 @@ impl<'a> Named<'a> {
         let weight = self.tensor(&format!("{name}.weight"), &[rows, columns])?;
         let bias = self.tensor(&format!("{name}.bias"), &[rows])?;
         Linear::load(name, dtype, &[(weight, Some(bias))], self.weights)
+    }
+
+    /// A square dense layer with a bias, to be folded into the next one.
+    pub(super) fn inner(&self, name: &'static str, width: usize) -> Result<Inner<'a>> {
+        let weight = self.tensor(&format!("{name}.weight"), &[width, width])?;
+        Ok(Inner { name, weight, bias: self.tensor(&format!("{name}.bias"), &[width])? })
     }
 
     /// The four tensors of a recurrent layer in one direction.

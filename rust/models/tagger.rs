@@ -4,18 +4,22 @@
 use candle_core::{Device, Tensor};
 use serde_json::Value;
 
-use super::Work;
 use super::dtypes::Dtypes;
+use super::examine::{Moved, TYPES, note};
 use super::named::Named;
+use super::{Examined, Work};
 use crate::config::Config;
 use crate::error::{Error, Result};
 use crate::kernels::Activation;
-use crate::layers::{BiLstm, CharacterModel, Context, Linear, Sentence, Table, read_characters};
+use crate::layers::{BiLstm, CharacterModel, Context, Linear, Recorded, Sentence, Table, read_characters};
 use crate::types::{Batch, Dtype, RandomField, Track};
 use crate::weights::Weights;
 
 /// `model_type` of what `candlewick convert` makes of flair's files.
 pub(super) const MODEL_TYPE: &str = "flair";
+
+/// A dense layer between embeddings and what reads them.
+const REPROJECTION: &str = "embedding2nn";
 
 /// Characters of a word with the space behind it, where nothing is known about the text.
 const CHARACTERS: usize = 6;
@@ -26,7 +30,7 @@ pub(super) struct Tagger {
     embeddings: Vec<Embedding>,
     /// Numbers that all embeddings together give for a word.
     width: usize,
-    /// `embedding2nn`, for those that have one.
+    /// [`REPROJECTION`], of those that have one and no recurrent layer to read it.
     reprojection: Option<Linear>,
     recurrent: Vec<BiLstm>,
     /// `[tags, …]`.
@@ -64,19 +68,25 @@ impl Tagger {
             let value = config.get(key).and_then(Value::as_bool);
             value.ok_or_else(|| config.error(key, "true or false", "none"))
         };
-        let reprojection = if flag("reproject_embeddings")? {
-            Some(named.linear("embedding2nn", dtypes.of("embedding2nn"), width, width)?)
-        } else {
-            None
-        };
         let (layers, hidden) = (config.size("rnn_layers", 1)?, config.size("hidden_size", 256)?);
+        // Nothing comes between it and the first recurrent layer: they are one.
+        let reprojected = flag("reproject_embeddings")?;
+        let mut inner = (reprojected && layers > 0).then(|| named.inner(REPROJECTION, width)).transpose()?;
+        let alone = || named.linear(REPROJECTION, dtypes.of(REPROJECTION), width, width);
+        let reprojection = (reprojected && layers == 0).then(alone).transpose()?;
         let mut inputs = width;
         let mut recurrent = Vec::new();
         for layer in 0..layers {
-            let name = format!("rnn.l{layer}");
             let forward = named.direction("rnn.", &format!("l{layer}"), inputs, hidden)?;
             let backward = named.direction("rnn.", &format!("l{layer}_reverse"), inputs, hidden)?;
-            recurrent.push(BiLstm::load(&name, dtypes.of(&name), [forward, backward], weights)?);
+            let parts = [forward, backward];
+            recurrent.push(BiLstm::load(
+                &format!("rnn.l{layer}"),
+                parts,
+                inner.take(),
+                &|name| dtypes.of(name),
+                weights,
+            )?);
             inputs = 2 * hidden;
         }
         let tags = config.labels.len();
@@ -84,6 +94,17 @@ impl Tagger {
         let field = flag("crf")?.then(|| random_field(config, &named)).transpose()?;
         named.finish()?;
         Ok(Self { embeddings, width, reprojection, recurrent, output, field })
+    }
+
+    /// Emissions in float32, and how far int8 moves the products of each layer.
+    pub(super) fn examine(config: &Config, weights: &Weights, batch: &Batch) -> Result<Examined> {
+        let (inputs, mut moved) = (Recorded::default(), Moved::new());
+        let [exact, narrow] = TYPES.map(|dtype| Self::load(config, weights, &Dtypes::all(dtype)));
+        let (exact, narrow) = (exact?, narrow?);
+        let logits = exact.forward(batch, &Context::new(&batch.bounds, &|| false).recorded(&inputs))?;
+        let layers = [exact.linears().collect::<Vec<_>>(), narrow.linears().collect()];
+        note(&mut moved, &layers[0], &layers[1], &inputs.borrow());
+        Ok(Examined { moved, logits })
     }
 
     /// How tags depend on each other, if they do.

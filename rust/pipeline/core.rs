@@ -8,6 +8,7 @@ use std::sync::{Arc, Mutex, PoisonError};
 
 use super::LoadOptions;
 use super::network::{self, Network, PackedCache};
+use crate::batch;
 use crate::config::{Config, Task};
 use crate::error::{Error, Result};
 use crate::kernels::{Isa, Pool, PoolError, isa};
@@ -76,6 +77,11 @@ impl Core {
     /// Whether the network is a tagger.
     pub(super) fn reads_words(&self) -> bool {
         matches!(self.reader, Reader::Words(_))
+    }
+
+    /// Tokens of a batch.
+    pub(super) fn batch_tokens(&self) -> usize {
+        if self.reads_words() { batch::WORDS } else { batch::TOKENS }
     }
 
     /// Text to tokens, checked against the network's tables.

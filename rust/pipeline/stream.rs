@@ -169,7 +169,7 @@ impl<T: Task> Stream<T> {
         };
         let (sequences, lengths): (Vec<_>, Vec<_>) = items.iter().enumerate().flat_map(windows).unzip();
         let most = T::run_options(&self.options).batch_size.map_or(usize::MAX, std::num::NonZeroUsize::get);
-        let batches = batch::plan(&lengths, batch::TOKENS, most).into();
+        let batches = batch::plan(&lengths, self.core.batch_tokens(), most).into();
         Ok(Group { first, items, sequences, batches })
     }
 

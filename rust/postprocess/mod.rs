@@ -34,7 +34,7 @@ mod tags;
 mod text;
 pub mod text_classification;
 pub mod token_classification;
-mod viterbi;
+pub mod viterbi;
 mod words;
 
 #[cfg(test)]

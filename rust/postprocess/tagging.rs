@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use super::bioes::{Run, has_spans, is_outside, runs};
 use super::text::Text;
-use super::viterbi::{Tags, best_way, each_alone};
+use super::viterbi;
 use crate::types::{
     Encoded, Entity, Logits, Offset, OffsetUnit, RandomField, TokenClassificationOptions, Word, WordSource,
 };
@@ -23,7 +23,7 @@ pub fn entities(
     options: &TokenClassificationOptions,
 ) -> Vec<Entity> {
     let (Some(window), Some(emissions)) = (encoded.windows.first(), emissions.first()) else { return Vec::new() };
-    let tags: Tags = field.map_or_else(|| each_alone(emissions), |field| best_way(emissions, field));
+    let tags = viterbi::tags(emissions, field);
     let tags: Vec<(&str, f32)> = tags.iter().filter_map(|&(tag, score)| Some((&**labels.get(tag)?, score))).collect();
     let runs = if has_spans(labels.iter().map(|label| &**label)) { runs(&tags) } else { words_alone(&tags) };
     let nothing = options.ignore_labels.contains(&None);

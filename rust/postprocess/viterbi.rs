@@ -4,14 +4,19 @@ use super::scores::softmax;
 use crate::types::{Logits, RandomField};
 
 /// For each token its tag and score.
-pub(super) type Tags = Vec<(usize, f32)>;
+pub type Tags = Vec<(usize, f32)>;
+
+/// The tags of one sentence by its emissions, which depend on each other where there is a random field.
+pub fn tags(emissions: &Logits, field: Option<&RandomField>) -> Tags {
+    field.map_or_else(|| each_alone(emissions), |field| best_way(emissions, field))
+}
 
 /// The best way through a conditional random field. A token's score is the largest share among the best ways up to it,
 /// each ending in another tag: neither that of its own tag nor of the whole sentence.
 ///
 /// Sums are in float32 and in flair's order: after hundreds of tokens their rounding shows in the scores.
 /// Source: `ViterbiDecoder` of flair 0.15.1.
-pub(super) fn best_way(emissions: &Logits, field: &RandomField) -> Tags {
+fn best_way(emissions: &Logits, field: &RandomField) -> Tags {
     let tags = emissions.columns;
     let from = |tag: usize| &field.transitions[tag * tags..][..tags];
     let (mut best, mut before): (Vec<f32>, Vec<Vec<usize>>) = (Vec::new(), Vec::new());
@@ -39,7 +44,7 @@ pub(super) fn best_way(emissions: &Logits, field: &RandomField) -> Tags {
 }
 
 /// The most probable tag of each token.
-pub(super) fn each_alone(emissions: &Logits) -> Tags {
+fn each_alone(emissions: &Logits) -> Tags {
     emissions.rows().map(|row| (largest(row.iter().copied()).0, softmax_largest(row))).collect()
 }
 

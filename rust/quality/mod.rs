@@ -8,6 +8,7 @@
 use std::cmp::Ordering;
 use std::fmt;
 
+use candle_core::Tensor;
 use serde::{Deserialize, Serialize};
 
 use crate::config::{Config, Task};
@@ -15,8 +16,9 @@ use crate::error::{Error, Result};
 use crate::kernels;
 use crate::layers::Context;
 use crate::models::{Dtypes, Examined, Limits, Model};
+use crate::postprocess::viterbi;
 use crate::tokenizer::{Fit, Overlong, Reader};
-use crate::types::{Batch, Encoding, Input, Truncation};
+use crate::types::{Batch, Bounds, Encoding, Input, Logits, Truncation};
 use crate::weights::Weights;
 
 /// The most that a layer's products may move: length of the difference over the length of how products vary from row to
@@ -112,19 +114,41 @@ pub fn load(config: &Config, task: Task, weights: &Weights, sample: &Sample) -> 
     let kept: Vec<String> = moved.into_iter().filter(|(_, by)| exceeds(by)).map(|(name, _)| name).collect();
     let model = Model::load(config, task, weights, &Dtypes::int8_without(kept.clone()))?;
     let ours = model.forward(&sample.0, &Context::new(&sample.0.bounds, &|| false))?;
-    let (labels, flips, worst) = compare(&logits.to_vec2()?, &ours.to_vec2()?);
+    let of = |logits: &Tensor| Ok::<_, Error>(answers(&logits.to_vec2()?, &model, &sample.0.bounds));
+    let (labels, flips, worst) = compare(&of(&logits)?, &of(&ours)?);
     Ok((model, Report { labels, flips, worst, layers, kept }))
 }
 
-/// Rows of logits: how many there are, how many have another largest label, and how far probabilities are apart at most.
-fn compare(exact: &[Vec<f32>], ours: &[Vec<f32>]) -> (usize, usize, f32) {
+/// A label, and the probabilities that it was chosen by; of a tag that depends on others, its score.
+type Chosen = (usize, Vec<f32>);
+
+/// What is made of each row of logits.
+fn answers(logits: &[Vec<f32>], model: &Model, bounds: &Bounds) -> Vec<Chosen> {
+    let Some(field) = model.field() else {
+        return logits.iter().map(|row| choose(row)).collect();
+    };
+    let columns = logits.first().map_or(1, Vec::len);
+    let tags = bounds
+        .rows()
+        .flat_map(|sentence| viterbi::tags(&Logits { values: logits[sentence].concat(), columns }, Some(field)));
+    tags.map(|(tag, score)| (tag, vec![score])).collect()
+}
+
+/// How many labels there are, how many are others, and how far probabilities are apart at most.
+fn compare(exact: &[Chosen], ours: &[Chosen]) -> (usize, usize, f32) {
     let (mut flips, mut worst) = (0, 0.0_f32);
-    for (exact, ours) in exact.iter().zip(ours) {
-        let (exact, ours) = (probabilities(exact), probabilities(ours));
-        flips += usize::from(best(&exact) != best(&ours));
-        worst = exact.iter().zip(&ours).fold(worst, |worst, (a, b)| worst.max((a - b).abs()));
+    for ((label, exact), (other, ours)) in exact.iter().zip(ours) {
+        flips += usize::from(label != other);
+        worst = exact.iter().zip(ours).fold(worst, |worst, (a, b)| worst.max((a - b).abs()));
     }
     (exact.len(), flips, worst)
+}
+
+/// The most probable label of a row of logits.
+fn choose(logits: &[f32]) -> Chosen {
+    let row = probabilities(logits);
+    let largest = row.iter().enumerate().max_by(|a, b| a.1.total_cmp(b.1));
+    (largest.map_or(0, |(index, _)| index), row)
 }
 
 /// Of each label against the others; a single label against its absence.
@@ -138,19 +162,14 @@ fn probabilities(logits: &[f32]) -> Vec<f32> {
     row
 }
 
-fn best(row: &[f32]) -> usize {
-    let largest = row.iter().enumerate().max_by(|a, b| a.1.total_cmp(b.1));
-    largest.map_or(0, |(index, _)| index)
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
 
     #[test]
     fn flips_and_distances_are_counted() {
-        let exact = [vec![2.0, 0.0], vec![0.0, 1.0]];
-        let ours = [vec![2.0, 0.0], vec![1.0, 0.0]];
+        let exact = [[2.0, 0.0], [0.0, 1.0]].map(|row| choose(&row));
+        let ours = [[2.0, 0.0], [1.0, 0.0]].map(|row| choose(&row));
         let (labels, flips, worst) = compare(&exact, &ours);
         assert_eq!((labels, flips), (2, 1));
         assert!((worst - 0.462_117).abs() < 1e-6, "{worst}");
@@ -158,7 +177,8 @@ mod tests {
 
     #[test]
     fn a_single_label_flips_at_one_half() {
-        assert_eq!(compare(&[vec![0.1], vec![5.0]], &[vec![-0.1], vec![0.1]]).1, 1);
+        let [exact, ours] = [[0.1, 5.0], [-0.1, 0.1]].map(|logits| logits.map(|logit| choose(&[logit])));
+        assert_eq!(compare(&exact, &ours).1, 1);
     }
 
     #[test]
