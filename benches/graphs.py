@@ -30,8 +30,8 @@ def graph(subject: Subject, kind: str) -> Path:
 def export(subject: Subject, file: Path, attention: str | None = None) -> None:
     """Write the ONNX graph with free batch and length, in a process of its own.
 
-    Functions that torch compiles become branches of a graph, which OpenVINO and NNCF can't read: there they are off, and
-    here, where torch is timed, on.
+    Functions that torch compiles become branches of a graph, which OpenVINO and NNCF can't read: they are off
+    there, and on here, where torch is timed.
     """
     command = [sys.executable, Path(__file__).parent / "export.py", subject.name, file, attention or ""]
     subprocess.run([str(part) for part in command], env={**os.environ, "PYTORCH_JIT": "0"}, check=True)
