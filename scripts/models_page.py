@@ -67,7 +67,9 @@ ACCURACY = """
 
 At most this far is a logit (float32) or a probability (bfloat16, int8) of a golden checkpoint from transformers in
 float32, or an emission from flair's, over the largest of its word. These networks are tiny and random, which magnifies
-rounding; on a trained model, `candlewick verify` measures it.
+rounding; on a trained model, `candlewick verify` measures it, with transformers or, from a tagger's own
+`pytorch_model.bin`, with flair. Flair executes what stands in that file, so verify only taggers that you trust. It sums
+the scores of a path in float32: those of a text of hundreds of words differ in the fifth digit.
 """
 
 

@@ -10,7 +10,8 @@ import pytest
 
 import candlewick
 
-MODELS = Path(__file__).parent / "golden" / "models"
+GOLDEN = Path(__file__).parent / "golden"
+MODELS = GOLDEN / "models"
 
 
 @pytest.fixture(scope="session", autouse=True)
@@ -53,3 +54,12 @@ def copy(tmp_path: Path) -> Callable[[str], Path]:
         return Path(shutil.copytree(MODELS / name, tmp_path / name))
 
     return copy
+
+
+@pytest.fixture
+def references(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """A cache's folder with the references of the goldens."""
+    monkeypatch.setenv("CANDLEWICK_CACHE", str(tmp_path / "cache"))
+    (tmp_path / "cache").mkdir(mode=0o700)
+    shutil.copytree(GOLDEN / "references", tmp_path / "cache" / "references").chmod(0o700)
+    return tmp_path / "cache" / "references"

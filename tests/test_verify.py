@@ -18,15 +18,6 @@ NER, SENTIMENT = MODELS / "bert-ner", MODELS / "bert-sentiment"
 SAVED = HERE / "golden" / "references"
 
 
-@pytest.fixture
-def cache(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
-    """A cache with the references of the goldens; no process sees a transformers that may be installed."""
-    monkeypatch.setenv("CANDLEWICK_CACHE", str(tmp_path / "cache"))
-    (tmp_path / "cache").mkdir(mode=0o700)
-    shutil.copytree(SAVED, tmp_path / "cache" / "references").chmod(0o700)
-    return tmp_path / "cache" / "references"
-
-
 def file_of(model: Path) -> Path:
     place = saved.place(model, saved.files_of(model))
     assert place is not None
@@ -41,7 +32,7 @@ def change(model: Path, edit: Any) -> None:
     saved.write(model, files, reference)
 
 
-def test_answers_are_those_of_the_saved_reference(cache: Path) -> None:
+def test_answers_are_those_of_the_saved_reference(references: Path) -> None:
     done = run("verify", NER, SENTIMENT, "--saved")
     assert (done.returncode, done.stderr) == (0, "")
     for part in (
@@ -58,7 +49,7 @@ def test_answers_are_those_of_the_saved_reference(cache: Path) -> None:
     assert done.stdout.count("ok: 0 differ") == 2
 
 
-def test_a_score_beyond_the_tolerance_fails(cache: Path) -> None:
+def test_a_score_beyond_the_tolerance_fails(references: Path) -> None:
     def move(reference: Reference) -> None:
         reference.results[3].answers["first"][0]["score"] -= 1e-3
 
@@ -70,7 +61,7 @@ def test_a_score_beyond_the_tolerance_fails(cache: Path) -> None:
 
 
 @pytest.mark.parametrize("what", ["label", "missing", "tokens", "logits"])
-def test_another_label_or_token_fails_within_any_tolerance(what: str, cache: Path) -> None:
+def test_another_label_or_token_fails_within_any_tolerance(what: str, references: Path) -> None:
     def differ(reference: Reference) -> None:
         result = reference.results[0]
         if what == "label":
@@ -89,7 +80,7 @@ def test_another_label_or_token_fails_within_any_tolerance(what: str, cache: Pat
     assert [line.split()[2] for line in done.stdout.splitlines() if line.startswith(f"  {row}")] == ["1"]
 
 
-def test_labels_of_a_text_are_compared_one_by_one(cache: Path) -> None:
+def test_labels_of_a_text_are_compared_one_by_one(references: Path) -> None:
     def swap(reference: Reference) -> None:
         first, second, *_ = reference.results[0].answers["labels"]
         first["score"], second["score"] = second["score"], first["score"]
@@ -100,7 +91,7 @@ def test_labels_of_a_text_are_compared_one_by_one(cache: Path) -> None:
     assert done.returncode == 1 and "not ok: 2 differ" in done.stdout
 
 
-def test_labels_are_not_compared_where_the_reference_is_tied(cache: Path) -> None:
+def test_labels_are_not_compared_where_the_reference_is_tied(references: Path) -> None:
     def tie(reference: Reference) -> None:
         row = reference.results[0].logits[0]
         row[:2] = [max(row) + 9, max(row) + 9]
@@ -124,7 +115,7 @@ def test_labels_are_not_compared_where_the_reference_is_tied(cache: Path) -> Non
     ],
     ids=["half", "digit", "format", "empty", "list", "deep", "mark"],
 )
-def test_a_damaged_reference_is_named(damage: Any, part: str, cache: Path) -> None:
+def test_a_damaged_reference_is_named(damage: Any, part: str, references: Path) -> None:
     file = file_of(NER)
     file.write_text(damage(file.read_text(encoding="utf-8")), encoding="utf-8")
     done = run("verify", NER, "--saved")
@@ -132,7 +123,7 @@ def test_a_damaged_reference_is_named(damage: Any, part: str, cache: Path) -> No
     assert part in done.stderr and str(file) in done.stderr and "Traceback" not in done.stderr
 
 
-def test_what_adds_up_but_lacks_a_part_is_no_reference(cache: Path) -> None:
+def test_what_adds_up_but_lacks_a_part_is_no_reference(references: Path) -> None:
     files = saved.files_of(NER)
     reference = saved.read(file_of(NER), files)
     saved.write(NER, files, reference._replace(results=[]))
@@ -143,24 +134,24 @@ def test_what_adds_up_but_lacks_a_part_is_no_reference(cache: Path) -> None:
         saved.read(file_of(NER), files)
 
 
-def test_the_reference_of_another_model_is_refused(cache: Path) -> None:
+def test_the_reference_of_another_model_is_refused(references: Path) -> None:
     shutil.copy(file_of(SENTIMENT), file_of(NER))
     done = run("verify", NER, "--saved")
     assert done.returncode == 1 and "a reference of other files: config.json, model.safetensors" in done.stderr
 
 
-def test_other_weights_have_no_reference(cache: Path, tmp_path: Path) -> None:
+def test_other_weights_have_no_reference(references: Path, tmp_path: Path) -> None:
     copy = shutil.copytree(NER, tmp_path / "bert-ner")
     assert run("verify", copy, "--saved").returncode == 0
     file = copy / "model.safetensors"
     file.write_bytes(file.read_bytes()[:-1] + b"\x3f")
     done = run("verify", copy, "--saved")
     assert done.returncode == 1
-    for part in ("no reference", "pip install transformers torch", "--save", str(cache / "bert-ner-")):
+    for part in ("no reference", "pip install transformers torch", "--save", str(references / "bert-ner-")):
         assert part in done.stderr
 
 
-def test_texts_that_the_reference_lacks_are_counted(cache: Path, tmp_path: Path) -> None:
+def test_texts_that_the_reference_lacks_are_counted(references: Path, tmp_path: Path) -> None:
     texts = tmp_path / "texts.txt"
     texts.write_text("Sarah lives in Rome.\n", encoding="utf-8")
     done = run("verify", NER, "--saved", "--file", texts)
@@ -170,7 +161,7 @@ def test_texts_that_the_reference_lacks_are_counted(cache: Path, tmp_path: Path)
 @pytest.mark.parametrize(
     "arguments", [(), (NER, "--tolerance", "x"), (NER, "--tolerance", "-1"), (NER, "--save", "--saved")]
 )
-def test_wrong_usage(arguments: tuple[str | Path, ...], cache: Path) -> None:
+def test_wrong_usage(arguments: tuple[str | Path, ...], references: Path) -> None:
     assert run("verify", *arguments).returncode == 2
 
 
@@ -181,7 +172,7 @@ def fake(reference: Path, **more: str) -> dict[str, str]:
 
 @pytest.mark.parametrize("version", ["4.40.2", "4.56.0", "5.0.1"])
 @pytest.mark.parametrize("model", [NER, SENTIMENT], ids=["tokens", "texts"])
-def test_a_reference_is_computed_in_float32_and_kept(version: str, model: Path, cache: Path) -> None:
+def test_a_reference_is_computed_in_float32_and_kept(version: str, model: Path, references: Path) -> None:
     expected = saved.read(file_of(model), saved.files_of(model))
     file_of(model).unlink()
     source = next(SAVED.glob(f"{model.name}-*.json"))
@@ -190,17 +181,17 @@ def test_a_reference_is_computed_in_float32_and_kept(version: str, model: Path, 
     assert f"against transformers {version}" in done.stdout and str(file_of(model)) in done.stdout
     found = saved.read(file_of(model), saved.files_of(model))
     assert (found.texts, found.results) == (expected.texts, expected.results)
-    assert file_of(model).stat().st_mode & 0o777 == 0o600 and not list(cache.glob("*.partial"))
+    assert file_of(model).stat().st_mode & 0o777 == 0o600 and not list(references.glob("*.partial"))
 
 
-def test_what_transformers_can_not_do_is_told_in_one_line(cache: Path) -> None:
+def test_what_transformers_can_not_do_is_told_in_one_line(references: Path) -> None:
     done = run("verify", NER, **fake(next(SAVED.glob("bert-ner-*.json")), FAKE_ERROR="no such thing\nTraceback"))
     assert done.returncode == 1
     assert done.stderr.endswith("transformers failed: RuntimeError: no such thing\n")
 
 
-def test_references_are_listed_and_cleared(cache: Path) -> None:
+def test_references_are_listed_and_cleared(references: Path) -> None:
     listed = run("cache", "list").stdout
-    assert listed.count(" reference ") == 2 and "bert-sentiment" in listed
+    assert listed.count(" reference ") == 3 and "bert-sentiment" in listed
     assert "models removed" in run("cache", "clear").stdout
-    assert not list(cache.iterdir())
+    assert not list(references.iterdir())

@@ -5,14 +5,17 @@ from __future__ import annotations
 from pathlib import Path
 
 import candlewick
-from candlewick import _cli_input, _native, hub
+from candlewick import _cli_input, hub
 from candlewick._cli_output import visible
-from candlewick._verify import Reference, Text, VerificationError, saved, texts, transformers_
+from candlewick._verify import TAGGER, Reference, Text, VerificationError, flair_, saved, texts, transformers_
 from candlewick._verify.compare import Comparison, Row, compare
+from candlewick._verify.library import Library
 from candlewick.errors import ParameterError
 
 #: Labels that are shown of a model with many.
 _MOST = 12
+#: How far scores may differ. Flair sums up those of a path in float32: after hundreds of words, its last digit is 1e-4.
+_TOLERANCE, _TAGGERS_TOLERANCE = 1e-5, 1e-4
 
 
 def run(
@@ -22,7 +25,7 @@ def run(
     files: list[Path],
     column: str,
     dtype: str,
-    tolerance: float,
+    tolerance: float | None,
     save: bool,
     only_saved: bool,
 ) -> tuple[list[str], bool]:
@@ -31,44 +34,46 @@ def run(
     Raises:
         VerificationError: There is no reference, or it can't be used.
     """
-    if not tolerance >= 0:
+    if tolerance is not None and not tolerance >= 0:
         raise ParameterError(f"--tolerance: expected 0 or more, got {tolerance}")
     if save and only_saved:
         raise ParameterError("--save: expected without --saved, got both")
     own: list[Text] = [*_cli_input.read(files, column)]
     name = hub.resolve(model, task=None, revision=revision, token=None, cache_dir=None, local_files_only=False)
-    folder, task = Path(name), _native.task_of(name)
-    known = saved.files_of(folder)
-    with candlewick.pipeline(task, folder, dtype=dtype, quality="skip") as pipe:
-        if transformers_.installed() and not only_saved:
-            built_in = texts.SINGLE if task == "token-classification" else texts.SINGLE + texts.PAIRS
-            reference = transformers_.reference(folder, task, [*built_in, *own], pipe.max_tokens)
+    folder = Path(name)
+    with candlewick.pipeline(model=folder, dtype=dtype, quality="skip") as pipe:
+        tagger = pipe.model_type == TAGGER
+        library: Library = flair_ if tagger else transformers_
+        known = saved.files_of(folder)
+        obstacle = f"{library.NAME} is not asked" if only_saved else library.obstacle(folder)
+        if obstacle is None:
+            built_in = texts.SINGLE if pipe.task == "token-classification" else texts.SINGLE + texts.PAIRS
+            reference = library.reference(folder, pipe.task, [*built_in, *own], pipe.max_tokens)
             lines = [f"saved as {saved.write(folder, known, reference)}"] if save else []
         else:
-            reference, lines = _saved(model, folder, known, own, save), []
+            how = f"{obstacle}: {library.remedy(model, folder)}"
+            if save:
+                raise VerificationError(f"{model}: --save: {how}")
+            reference, lines = _saved(model, folder, known, own, how), []
         comparison = compare(pipe, reference)
         head = f"{model}: {pipe.model_type}, {dtype}, against {reference.by}, float32"
+    if tolerance is None:
+        tolerance = _TAGGERS_TOLERANCE if tagger else _TOLERANCE
     good = comparison.flips == 0 and comparison.worst_score <= tolerance
     return [head, *_table(comparison), *_verdict(comparison, reference, tolerance, good), *lines], good
 
 
-def _saved(model: str, folder: Path, known: dict[str, str], own: list[Text], save: bool) -> Reference:
-    file = saved.place(folder, known)
-    how = f"pip install transformers torch, or run `candlewick verify {model} --save` where they are"
-    if save:
-        raise VerificationError(f"{model}: --save needs transformers and torch, which are not installed here: {how}")
-    if file is None or not file.is_file():
-        where = f"; then copy what it writes to {file}" if file is not None else ""
-        raise VerificationError(f"{model}: no reference: none is saved for these files, and {_missing()}: {how}{where}")
+def _saved(model: str, folder: Path, known: dict[str, str], own: list[Text], how: str) -> Reference:
+    file = saved.find(folder, known)
+    if file is None:
+        place = saved.place(folder, known)
+        where = f"; then copy what it writes to {place}" if place is not None else ""
+        raise VerificationError(f"{model}: no reference: none is saved for these files, and {how}{where}")
     reference = saved.read(file, known)
     absent = sum(text not in reference.texts for text in own)
     if absent:
-        raise VerificationError(f"{file}: lacks {absent} of the {len(own)} texts of --file, and {_missing()}: {how}")
+        raise VerificationError(f"{file}: lacks {absent} of the {len(own)} texts of --file, and {how}")
     return reference
-
-
-def _missing() -> str:
-    return "transformers and torch are not asked" if transformers_.installed() else "transformers is not installed here"
 
 
 def _table(comparison: Comparison) -> list[str]:

@@ -265,11 +265,16 @@ def _app() -> Any:
         column: str = column,
         revision: str = revision,
         dtype: str = typer.Option("float32", metavar="NAME", help="What is compared: float32, bfloat16, int8 or auto."),
-        tolerance: float = typer.Option(1e-5, metavar="X", help="How far scores may differ."),
-        save: bool = typer.Option(False, "--save", help="Keep the reference, for machines without transformers."),
-        only_saved: bool = typer.Option(False, "--saved", help="Use the kept one even where transformers is there."),
+        tolerance: float = typer.Option(
+            None, metavar="X", help="How far scores may differ; by default 1e-5, a tagger's 1e-4."
+        ),
+        save: bool = typer.Option(False, "--save", help="Keep the reference, for machines without the library."),
+        only_saved: bool = typer.Option(False, "--saved", help="Use the kept one even where the library is there."),
     ) -> None:
-        """Compare a model's answers with those of transformers, or with a reference that was kept.
+        """Compare a model's answers with those of its library, or with a reference that was kept.
+
+        The library is transformers, or flair for its taggers. Flair executes what stands in a tagger's file, so let it
+        read only those that you trust, or use --saved.
 
         The exit code is 0 if all scores are within the tolerance and no label is another one, else 1.
         """

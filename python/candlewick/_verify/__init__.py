@@ -1,7 +1,7 @@
 """Comparing a model's answers with those of the library it was made with.
 
-`transformers_` computes a reference, `saved` keeps it on disk for machines without that library, `compare` finds the
-worst differences, `texts` are what is compared if the user names nothing else.
+`transformers_` and `flair_` compute a reference, `saved` keeps it on disk for machines without that library, `compare`
+finds the worst differences, `texts` are what is compared if the user names nothing else.
 """
 
 from __future__ import annotations
@@ -12,6 +12,8 @@ from typing import Any, NamedTuple, TypeAlias
 Text: TypeAlias = "str | tuple[str, str]"
 #: Those of the reference: every one of them is compared.
 STRATEGIES = ("none", "simple", "first", "average", "max")
+#: The `model_type` of flair's taggers.
+TAGGER = "flair"
 
 
 class VerificationError(Exception):
@@ -23,7 +25,7 @@ class Result(NamedTuple):
 
     tokens: list[str]
     offsets: list[list[int]]
-    #: A row for each token, or one for the text.
+    #: A row for each token, or one for the text; a tagger's emissions.
     logits: list[list[float]]
     #: Entities by strategy, or labels under `labels`.
     answers: dict[str, list[dict[str, Any]]]

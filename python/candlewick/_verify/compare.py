@@ -8,7 +8,7 @@ from collections import Counter
 from collections.abc import Iterator
 from typing import Any, NamedTuple
 
-from candlewick._verify import STRATEGIES, Reference, Result
+from candlewick._verify import STRATEGIES, TAGGER, Reference, Result
 from candlewick.errors import TruncationWarning
 
 #: Two labels whose probabilities are nearer than this may change places with the noise of float32.
@@ -53,7 +53,8 @@ def _compare(pipe: Any, reference: Reference) -> Comparison:
     texts, results = reference.texts, reference.results
     found = pipe.logits(texts, **({} if tokens else {"truncation": True}))
     same = [_same_tokens(one, result) for one, result in zip(found, results, strict=True)]
-    decided = [not any(map(_tied, result.logits)) for result in results]
+    # What decides of a tagger's words is a path through all of them: two emissions that are equal say nothing of it.
+    decided = [pipe.model_type == TAGGER or not any(map(_tied, result.logits)) for result in results]
     rows = [Row("tokens", len(texts), same.count(False), None)]
     # Of other tokens there are other logits: one difference is enough.
     rows.append(_logits([pair for pair, equal in zip(zip(found, results, strict=True), same, strict=True) if equal]))
@@ -79,7 +80,7 @@ def _logits(pairs: list[tuple[Any, Result]]) -> Row:
     compared, flips, worst = 0, 0, 0.0
     for one, result in pairs:
         values = one.values.tolist()
-        for ours, theirs in zip(values if isinstance(values[0], list) else [values], result.logits, strict=True):
+        for ours, theirs in zip(values if one.values.ndim == 2 else [values], result.logits, strict=True):
             compared += 1
             worst = max(worst, *(_apart(a, b) for a, b in zip(ours, theirs, strict=True)))
             flips += not _tied(theirs) and ours.index(max(ours)) != theirs.index(max(theirs))

@@ -1,7 +1,8 @@
 """References that are kept, for machines without the library that computed them.
 
 They lie in `references` beside the packed weights, one for each model: a line that says what the file is and what the
-rest adds up to, and a line with the reference. Its name says of which files it is, and so does its content.
+rest adds up to, and a line with the reference. Its name says of which files it is, and so does its content. A tagger's
+files are those that its pickle is converted to: folders with the one and with the others have the same reference.
 """
 
 from __future__ import annotations
@@ -15,6 +16,8 @@ from pathlib import Path
 from typing import Any
 
 from candlewick import _files, _packed
+from candlewick._checkpoint import flair
+from candlewick._checkpoint.cache import converted
 from candlewick._checkpoint.identity import name_of
 from candlewick._verify import Reference, Result, VerificationError
 from candlewick.errors import BackendError
@@ -28,20 +31,32 @@ _BLOCK = 1 << 20
 
 def files_of(model: Path) -> dict[str, str]:
     """The files that a model is read from, each with the SHA-256 of its content."""
+    if flair.is_tagger(model):
+        model = converted(model)
     weights = _files.weights(lambda name: (model / name).is_file())
     names = [*_files.SETTINGS, *([weights] if weights else [])]
     if weights and weights.endswith(".json"):
         names += sorted(set(_files.shards(model / weights).values()))
+    names += sorted(file.name for file in model.glob(flair.VOCABULARIES))
     return {name: _sha256(model / name) for name in names if (model / name).is_file()}
 
 
 def place(model: Path, files: dict[str, str]) -> Path | None:
     """Where the reference of a model would be; `None` for a user without a home."""
     folder = _packed.folder()
-    if folder is None:
-        return None
-    digest = hashlib.sha256(json.dumps(files, sort_keys=True).encode()).hexdigest()[:16]
-    return Path(folder) / _FOLDER / f"{name_of(model)}-{digest}.json"
+    return None if folder is None else Path(folder) / _FOLDER / f"{name_of(model)}-{_digest(files)}.json"
+
+
+def find(model: Path, files: dict[str, str]) -> Path | None:
+    """Where it is, under this name of the model or another; `None` if there is none."""
+    expected = place(model, files)
+    if expected is None or expected.is_file():
+        return expected
+    return next(iter(sorted(expected.parent.glob(f"*-{_digest(files)}.json"))), None)
+
+
+def _digest(files: dict[str, str]) -> str:
+    return hashlib.sha256(json.dumps(files, sort_keys=True).encode()).hexdigest()[:16]
 
 
 def write(model: Path, files: dict[str, str], reference: Reference) -> Path:

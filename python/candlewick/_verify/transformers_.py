@@ -4,30 +4,32 @@ from __future__ import annotations
 
 import importlib.util
 import inspect
-import warnings
 from pathlib import Path
 from typing import Any
 
-from candlewick._verify import STRATEGIES, Reference, Result, Text, VerificationError
+from candlewick._verify import STRATEGIES, Reference, Result, Text
+from candlewick._verify.library import failing_as, short
 
+NAME = "transformers"
 #: The first release in which a model's type of numbers is asked for as `dtype`.
 _DTYPE = (4, 56)
 
 
-def installed() -> bool:
-    """Whether a reference can be computed here."""
-    return all(importlib.util.find_spec(name) is not None for name in ("transformers", "torch"))
+def obstacle(folder: Path) -> str | None:
+    """Why no reference can be computed here."""
+    lacking = [name for name in (NAME, "torch") if importlib.util.find_spec(name) is None]
+    return f"{' and '.join(lacking)} {'is' if len(lacking) == 1 else 'are'} not installed here" if lacking else None
+
+
+def remedy(model: str, folder: Path) -> str:
+    """Where a reference comes from."""
+    return f"pip install transformers torch, or run `candlewick verify {model} --save` where they are"
 
 
 def reference(folder: Path, task: str, texts: list[Text], max_tokens: int) -> Reference:
     """What transformers makes of texts, each cut at a number of tokens."""
-    try:
-        with warnings.catch_warnings():
-            warnings.simplefilter("ignore")
-            return _reference(folder, task, texts, max_tokens)
-    except Exception as error:  # whatever it is that this release of transformers can't do
-        said = str(error).strip().partition("\n")[0]
-        raise VerificationError(f"{folder}: transformers failed: {type(error).__name__}: {said}") from error
+    with failing_as(folder, NAME):
+        return _reference(folder, task, texts, max_tokens)
 
 
 def _reference(folder: Path, task: str, texts: list[Text], max_tokens: int) -> Reference:
@@ -63,12 +65,7 @@ def _result(pipe: Any, task: str, text: Text) -> Result:
         # One list deeper for a lone string, in some releases.
         answers = {"labels": labels[0] if isinstance(labels[0], list) else labels}
         logits = [logits]
-    return Result(tokens, offsets, _short(logits), {name: _plain(answer) for name, answer in answers.items()})
-
-
-def _short(logits: list[list[float]]) -> list[list[float]]:
-    """Nine digits hold a float32."""
-    return [[float(f"{value:.9g}") for value in row] for row in logits]
+    return Result(tokens, offsets, short(logits), {name: _plain(answer) for name, answer in answers.items()})
 
 
 def _plain(answer: list[dict[str, Any]]) -> list[dict[str, Any]]:
