@@ -76,3 +76,8 @@ class TruncationWarning(UserWarning):
         self.index = index
         self.kept = kept
         self.total = total
+
+
+def unsupported(message: str) -> UnsupportedModelError:
+    """The error for what is not implemented, and where to look up what is: in the words of the Rust library."""
+    return UnsupportedModelError(f"{message}; docs/MODELS.md lists what is tested")

@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from candlewick import _files
-from candlewick.errors import ModelFormatError, ModelNotFoundError, ParameterError, UnsupportedModelError
+from candlewick.errors import ModelFormatError, ModelNotFoundError, ParameterError, UnsupportedModelError, unsupported
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable
@@ -171,9 +171,9 @@ def _reporting(report: Report, total: int) -> type[Any]:
 
 def _no_weights(what: str, files: Iterable[str]) -> UnsupportedModelError:
     found = sorted(file for file in files if file.endswith((".h5", ".onnx", ".msgpack", ".pt", ".bin")))
-    return UnsupportedModelError(
+    return unsupported(
         f"{what}: weights in {', '.join(found) or 'no known format'} are not supported; "
-        f"supported: {', '.join(_files.WEIGHTS)}; docs/MODELS.md lists what is tested"
+        f"supported: {', '.join(_files.WEIGHTS)}"
     )
 
 

@@ -68,6 +68,7 @@ class Checkpoint:
     files: str = "tokenizer.json"
     settings: dict[str, Any] | None = field(default_factory=lambda: {"model_max_length": 48})
     layout: str = "single"  # single, sharded, f16, bf16, gamma, extra, newer
+    long: bool = False  # whether its golden is a text that fills its context
 
 
 def _bert(lower: bool = False, **more: Any) -> dict[str, Any]:
@@ -381,6 +382,24 @@ def table() -> list[Checkpoint]:
             },
             config={**BART, **multi},
         ),
+        Checkpoint(
+            "modernbert-ner-long",
+            "ModernBert",
+            IOB2,
+            modern,
+            settings={**MODERN, "model_max_length": 8192},
+            long=True,
+            config={
+                **modern_ids,
+                "hidden_size": 16,
+                "num_attention_heads": 2,
+                "intermediate_size": 32,
+                "max_position_embeddings": 8192,
+                "local_attention": 128,
+                "global_rope_theta": 160_000.0,
+                "local_rope_theta": 10_000.0,
+            },
+        ),
     ]
 
 
@@ -473,6 +492,8 @@ def build(row: Checkpoint, folder: Path, seed: int) -> None:
             if name.startswith("classifi") and parameter.dim() > 1:
                 # What is normalized in front of it is larger, and the noise of float32 as well.
                 scale = 0.25 if row.model == "ModernBert" else 0.5
+            if row.long and "Wqkv" in name:
+                scale = 0.25  # of thousands of tokens each is to look at a few, so that it matters where they stand
             norm = "norm.weight" in name.lower() or "layernorm_embedding.weight" in name
             parameter.copy_(torch.randn_like(parameter) * scale + float(norm))
     if row.layout in ("f16", "bf16"):

@@ -16,6 +16,7 @@ from typing import Any
 os.environ["OMP_NUM_THREADS"] = "1"
 
 import checkpoints
+import long_
 import numpy as np
 import pickled
 import texts
@@ -41,12 +42,12 @@ def main() -> None:
         while case is None:
             shutil.rmtree(folder, ignore_errors=True)
             checkpoints.build(row, folder, seed)
-            case, seed = reference(row, folder), seed + 1000
+            case, seed = (long_.reference if row.long else reference)(row, folder), seed + 1000
         checkpoints.finish(row, folder)
-        file = HERE / "cases" / f"{row.name}.json"
+        file = HERE / ("long" if row.long else "cases") / f"{row.name}.json"
         file.parent.mkdir(exist_ok=True)
         file.write_text(json.dumps(case, ensure_ascii=True, separators=(",", ":")) + "\n", encoding="utf-8")
-        print(f"{row.name}: {len(case['encodings'])} encodings, {len(case['calls'])} calls")
+        print(f"{row.name}: {file.stat().st_size} bytes")
     if not only or "pickled" in only:
         pickled.write()
 

@@ -9,7 +9,7 @@ from __future__ import annotations
 from typing import Any
 
 from candlewick._checkpoint.objects import Dict, Storage, Tensor, shown
-from candlewick.errors import ModelFormatError, UnsupportedModelError
+from candlewick.errors import ModelFormatError, unsupported
 
 #: As many as numpy 1 allows.
 _MOST_DIMENSIONS = 32
@@ -86,7 +86,7 @@ class Copies:
     def encode(self, text: Any, encoding: Any) -> bytes:
         """`_codecs.encode`: bytes under protocol 2."""
         if encoding != "latin1":
-            raise UnsupportedModelError("pickle with _codecs.encode to something other than latin1")
+            raise unsupported("pickle with _codecs.encode to something other than latin1")
         return bytes(self._counted(text, str).encode("latin-1"))
 
     def _counted(self, items: Any, *kinds: type) -> Any:

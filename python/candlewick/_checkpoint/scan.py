@@ -12,7 +12,7 @@ from collections.abc import Callable
 from typing import NamedTuple
 
 from candlewick._checkpoint import opcodes
-from candlewick.errors import ModelFormatError, UnsupportedModelError
+from candlewick.errors import ModelFormatError, unsupported
 
 Bytes = bytes | memoryview
 
@@ -88,7 +88,7 @@ class _Scanner:
         elif name in _EFFECTS:
             _EFFECTS[name](self)
         elif name:
-            raise UnsupportedModelError(f"pickle with opcode {name} at byte {at}, which no checkpoint needs")
+            raise unsupported(f"pickle with opcode {name} at byte {at}, which no checkpoint needs")
         else:
             raise ModelFormatError(f"broken pickle: expected an opcode at byte {at}, got {code:#04x}")
         return name

@@ -12,7 +12,7 @@ from typing import Any, NamedTuple
 from candlewick._checkpoint import unpickler, zip_directory
 from candlewick._checkpoint.objects import SIZES, Storage, shown
 from candlewick._checkpoint.scan import Limits
-from candlewick.errors import ModelFormatError, UnsupportedModelError
+from candlewick.errors import ModelFormatError, UnsupportedModelError, unsupported
 
 _MAGIC = 0x1950A86A20F9469CFC6C
 _PROTOCOL = 1001
@@ -88,11 +88,11 @@ def _zip(data: memoryview, limits: Limits) -> tuple[Any, Callable[[str], memoryv
 
     roots = [name.removesuffix("/data.pkl") for name in entries if name.endswith("/data.pkl") and name.count("/") == 1]
     if len(roots) != 1:
-        raise UnsupportedModelError(f"expected a zip file of torch.save with one data.pkl, got {len(roots)}")
+        raise unsupported(f"expected a zip file of torch.save with one data.pkl, got {len(roots)}")
     if f"{roots[0]}/constants.pkl" in entries:
-        raise UnsupportedModelError("TorchScript archive; expected a state dict of torch.save")
+        raise unsupported("TorchScript archive; expected a state dict of torch.save")
     if f"{roots[0]}/byteorder" in entries and bytes(content(f"{roots[0]}/byteorder")[:8]) != b"little":
-        raise UnsupportedModelError("checkpoint of a big endian machine; expected little endian")
+        raise unsupported("checkpoint of a big endian machine; expected little endian")
     pickle = unpickler.load(content(f"{roots[0]}/data.pkl"), 0, limits)
     for key, (dtype, length) in pickle.storages.items():
         name = f"{roots[0]}/data/{key}"
@@ -105,13 +105,13 @@ def _zip(data: memoryview, limits: Limits) -> tuple[Any, Callable[[str], memoryv
 def _stream(data: memoryview, limits: Limits) -> tuple[Any, Callable[[str], memoryview]]:
     magic = unpickler.load(data, 0, _SMALL)
     if magic.root != _MAGIC:
-        raise UnsupportedModelError("a pickle, but not one of torch.save")
+        raise unsupported("a pickle, but not one of torch.save")
     version = unpickler.load(data, magic.end, _SMALL)
     system = unpickler.load(data, version.end, _SMALL)
     if version.root != _PROTOCOL:
-        raise UnsupportedModelError(f"expected version {_PROTOCOL} of the format of torch.save, got another")
+        raise unsupported(f"expected version {_PROTOCOL} of the format of torch.save, got another")
     if type(system.root) is not dict or system.root.get("little_endian") is not True:
-        raise UnsupportedModelError("checkpoint of a big endian machine; expected little endian")
+        raise unsupported("checkpoint of a big endian machine; expected little endian")
     pickle = unpickler.load(data, system.end, limits)
     keys = unpickler.load(data, pickle.end, limits)
     if type(keys.root) is not list or not all(type(key) is str for key in keys.root):
@@ -136,7 +136,7 @@ def _stream(data: memoryview, limits: Limits) -> tuple[Any, Callable[[str], memo
 def _foreign(head: bytes) -> ModelFormatError | UnsupportedModelError:
     """What a file is that `torch.save` did not write, or not for years."""
     if head[257:262] == b"ustar":
-        return UnsupportedModelError("tar container of torch before 0.1.11; torch.load and torch.save make a new one")
+        return unsupported("tar container of torch before 0.1.11; torch.load and torch.save make a new one")
     if head.startswith(b"version https://git-lfs"):
         return ModelFormatError("a pointer of Git LFS instead of the file itself; `git lfs pull` fetches it")
     return ModelFormatError("expected a file of torch.save, got something else")

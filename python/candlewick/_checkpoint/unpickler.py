@@ -15,7 +15,7 @@ from typing import Any, NamedTuple
 from candlewick._checkpoint import rebuild
 from candlewick._checkpoint.objects import StandIn, Storage, shown
 from candlewick._checkpoint.scan import Bytes, Limits, scan
-from candlewick.errors import CandlewickError, ModelFormatError, UnsupportedModelError
+from candlewick.errors import CandlewickError, ModelFormatError, unsupported
 
 #: Storage classes of torch, and what safetensors calls their numbers.
 DTYPES = {
@@ -106,7 +106,7 @@ class _Unpickler(pickle.Unpickler):
             return self._functions[full]
         if full in _STAND_INS or full.startswith(_PACKAGES):
             return self._stand_in(full)
-        raise UnsupportedModelError(
+        raise unsupported(
             f"pickle that names {shown(full)}; expected tensors, containers, and classes of flair, torch.nn and gensim"
         )
 

@@ -11,7 +11,7 @@ from typing import NamedTuple
 from zlib import crc32
 
 from candlewick._checkpoint.objects import shown
-from candlewick.errors import ModelFormatError, UnsupportedModelError
+from candlewick.errors import ModelFormatError, unsupported
 
 #: Of the directory, in bytes: some fifty thousand entries.
 _MOST = 4 << 20
@@ -58,7 +58,7 @@ def read(data: memoryview) -> dict[str, Entry]:
         except UnicodeDecodeError:
             raise ModelFormatError("damaged zip file: expected names in UTF-8") from None
         if method != 0 or flags & 1 or size != packed:
-            raise UnsupportedModelError(f"zip file with compressed or encrypted {shown(text)}; torch.save stores")
+            raise unsupported(f"zip file with compressed or encrypted {shown(text)}; torch.save stores")
         if text in entries:
             raise ModelFormatError(f"damaged zip file: expected one {shown(text)}, got two")
         start = _data(data, offset, end)

@@ -8,7 +8,7 @@ from typing import Any
 from candlewick._checkpoint.objects import StandIn, Storage, Tensor
 from candlewick._checkpoint.safetensors_file import Source
 from candlewick._checkpoint.torch_file import TorchFile
-from candlewick.errors import ModelFormatError, UnsupportedModelError
+from candlewick.errors import ModelFormatError, unsupported
 
 #: Numbers that become float32, as flair makes them.
 _KINDS = ("f4", "f8")
@@ -24,7 +24,7 @@ def with_zero_row(array: Any, path: Path, name: str) -> Source:
         if not (isinstance(array, StandIn) and isinstance(data, bytes) and min(rows, width) > 0):
             raise TypeError
         if kind not in _KINDS or dtype.state[1] == ">":
-            raise UnsupportedModelError(f"{name}: expected an array of {' or '.join(_KINDS)}, got another")
+            raise unsupported(f"{name}: expected an array of {' or '.join(_KINDS)}, got another")
         values = np.frombuffer(data, f"<{kind}").reshape((rows, width), order="F" if by_columns else "C")
     except (AttributeError, TypeError, ValueError, IndexError):
         raise ModelFormatError(f"{name}: expected a pickled array of two dimensions") from None

@@ -9,7 +9,7 @@ from candlewick._checkpoint.flair.attributes import Attributes, by_index
 from candlewick._checkpoint.flair.weights import Weights
 from candlewick._checkpoint.objects import Tensor, shown
 from candlewick._checkpoint.safetensors_file import Source
-from candlewick.errors import ModelFormatError, UnsupportedModelError
+from candlewick.errors import ModelFormatError, unsupported
 
 _STACK, _WORDS, _CHARACTERS = "StackedEmbeddings", "WordEmbeddings", "FlairEmbeddings"
 
@@ -56,13 +56,13 @@ def _one(embedding: Attributes, weights: Weights) -> Embedding:
     if embedding.class_name == _CHARACTERS:
         return _characters(embedding, weights)
     got = shown(str(embedding.class_name))
-    raise UnsupportedModelError(f"embeddings of class {got}; supported: {_WORDS}, {_CHARACTERS}, {_STACK} of them")
+    raise unsupported(f"embeddings of class {got}; supported: {_WORDS}, {_CHARACTERS}, {_STACK} of them")
 
 
 def _words(embedding: Attributes, weights: Weights) -> Embedding:
     for key in ("field", "stable"):
         if embedding.values.get(key):
-            raise UnsupportedModelError(f"{_WORDS} with {key}; supported: without")
+            raise unsupported(f"{_WORDS} with {key}; supported: without")
     name = f"{embedding.name}.vocab"
     if "precomputed_word_embeddings" in embedding:
         vectors = embedding.inner("precomputed_word_embeddings")
@@ -93,10 +93,10 @@ def _characters(embedding: Attributes, weights: Weights) -> Embedding:
     model = embedding.inner("model_params") if described else embedding.inner("_modules").inner("lm")
     recurrent = model.get("recurrent_type", str, "LSTM")
     if recurrent.upper() != "LSTM":
-        raise UnsupportedModelError(f"language model with recurrent_type {shown(recurrent)}; supported: LSTM")
+        raise unsupported(f"language model with recurrent_type {shown(recurrent)}; supported: LSTM")
     layers = model.get("nlayers", int)
     if layers != 1 or "nout" in model:
-        raise UnsupportedModelError(f"language model with nlayers {layers} and nout; supported: 1, without nout")
+        raise unsupported(f"language model with nlayers {layers} and nout; supported: 1, without nout")
     characters, hidden = model.items("dictionary"), model.get("hidden_size", int)
     width = model.get("embedding_size", int)
     own = weights.under("lm.")

@@ -10,7 +10,7 @@ from candlewick._checkpoint.flair.weights import Weights
 from candlewick._checkpoint.objects import shown
 from candlewick._checkpoint.safetensors_file import Source
 from candlewick._checkpoint.torch_file import TorchFile
-from candlewick.errors import ModelFormatError, UnsupportedModelError
+from candlewick.errors import ModelFormatError, unsupported
 
 #: What the ends of a sentence are called among the tags of a conditional random field.
 _ENDS = ("<START>", "<STOP>")
@@ -28,7 +28,7 @@ class Tagger:
         """
         state = Attributes(file.root, "tagger")
         if "tag_dictionary" not in state or "state_dict" not in state:
-            raise UnsupportedModelError("a pickle of flair that is no SequenceTagger; supported: SequenceTagger")
+            raise unsupported("a pickle of flair that is no SequenceTagger; supported: SequenceTagger")
         self.tensors: dict[str, Source] = {}
         self.vocabularies: dict[str, list[str]] = {}
         self._weights = Weights(_renamed(state.get("state_dict", dict)), file)
@@ -70,9 +70,9 @@ class Tagger:
         kind = state.get("rnn_type", str, "LSTM")
         recurrent = state.get("use_rnn", bool)
         if recurrent and kind != "LSTM":
-            raise UnsupportedModelError(f"tagger with rnn_type {shown(kind)}; supported: LSTM")
+            raise unsupported(f"tagger with rnn_type {shown(kind)}; supported: LSTM")
         if recurrent and state.get("train_initial_hidden_state", bool, False):
-            raise UnsupportedModelError("tagger with train_initial_hidden_state; supported: without")
+            raise unsupported("tagger with train_initial_hidden_state; supported: without")
         layers, hidden = state.get("rnn_layers", int, 1), state.get("hidden_size", int)
         if not (0 < layers < 99 and hidden > 0):
             raise ModelFormatError(f"tagger: expected rnn_layers and hidden_size above 0, got {layers} and {hidden}")
