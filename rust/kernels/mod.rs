@@ -40,7 +40,7 @@ mod team;
 mod tiles;
 
 pub use activation::Activation;
-pub use attention::{Attention, Columns, Scores, Span, attention, cross_attention};
+pub use attention::{Attention, Columns, PackedRows, Scores, Span, attention, cross_attention};
 pub use isa::{Isa, IsaError};
 pub use limits::Limits;
 pub use linear::{Scratch, gate_outputs, gate_row, gated, linear};

@@ -1,6 +1,7 @@
 //! What scores have beside the product of query and key: terms of the distance between them.
 
-use crate::kernels::{Columns, Scores};
+use crate::kernels::{PackedRows, Scores};
+use crate::types::Dtype;
 
 /// Which row of a table of distances stands for `query - key`.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -54,12 +55,10 @@ pub enum Relative {
     Rows {
         /// Which row stands for which distance.
         distances: Distances,
-        /// Columns of a row.
-        hidden: usize,
-        /// What queries meet, `[rows, hidden]`.
-        keys: Option<Vec<f32>>,
-        /// What keys meet, `[rows, hidden]`.
-        queries: Option<Vec<f32>>,
+        /// What queries meet, the last row first: from key to key, the distance behind the query becomes smaller.
+        keys: Option<PackedRows>,
+        /// What keys meet, the last row first.
+        queries: Option<PackedRows>,
     },
     /// A number for each of T5's buckets and each head, `[32, heads]`.
     Bias(Vec<f32>),
@@ -68,11 +67,9 @@ pub enum Relative {
 /// The terms of sequences up to a length.
 pub(super) enum Reached<'a> {
     Rows {
-        hidden: usize,
-        /// Beginning with the first row that is reached.
-        keys: Option<&'a [f32]>,
-        queries: Option<&'a [f32]>,
-        /// For each `key - query`, from the longest before to the longest behind, its row counted from the first.
+        keys: Option<&'a PackedRows>,
+        queries: Option<&'a PackedRows>,
+        /// For each `key - query`, from the longest before to the longest behind, its row.
         index: Vec<u32>,
     },
     /// `[heads, distances]`.
@@ -80,14 +77,22 @@ pub(super) enum Reached<'a> {
 }
 
 impl Relative {
+    /// Of tables `[rows, hidden]`, of what queries and of what keys meet.
+    pub fn rows(distances: Distances, tables: [Option<&[f32]>; 2], hidden: usize, heads: usize, dtype: Dtype) -> Self {
+        let packed = |table: &[f32]| {
+            let reversed: Vec<f32> = table.chunks_exact(hidden).rev().flatten().copied().collect();
+            PackedRows::pack(&reversed, hidden, heads, dtype)
+        };
+        let [keys, queries] = tables.map(|table| table.map(packed));
+        Self::Rows { distances, keys, queries }
+    }
+
     pub(super) fn reach(&self, longest: usize) -> Reached<'_> {
         let behind = 1 - longest as isize..longest as isize;
         match self {
-            Self::Rows { distances, hidden, keys, queries } => {
-                let first = distances.row(1 - longest as isize);
-                let index = behind.map(|behind| (distances.row(-behind) - first) as u32).collect();
-                let [keys, queries] = [keys, queries].map(|rows| rows.as_ref().map(|rows| &rows[first * hidden..]));
-                Reached::Rows { hidden: *hidden, keys, queries, index }
+            Self::Rows { distances, keys, queries } => {
+                let row = |behind: isize| (distances.rows - 1 - distances.row(-behind)) as u32;
+                Reached::Rows { keys: keys.as_ref(), queries: queries.as_ref(), index: behind.map(row).collect() }
             }
             Self::Bias(table) => {
                 let heads = table.len() / T5_BUCKETS;
@@ -101,11 +106,7 @@ impl Relative {
 impl Reached<'_> {
     pub(super) fn scores(&self) -> Scores<'_> {
         match self {
-            Self::Rows { hidden, keys, queries, index } => {
-                let [keys, queries] =
-                    [*keys, *queries].map(|values| values.map(|values| Columns { values, stride: *hidden, first: 0 }));
-                Scores::Relative { keys, queries, index }
-            }
+            Self::Rows { keys, queries, index } => Scores::Relative { keys: *keys, queries: *queries, index },
             Self::Table(table) => Scores::Table(table),
         }
     }
@@ -140,10 +141,9 @@ mod tests {
     }
 
     #[test]
-    fn only_rows_in_reach_take_part() {
-        let rows = (0..512).map(|row| row as f32).collect();
-        let relative = Relative::Rows { distances: V3, hidden: 1, keys: Some(rows), queries: None };
-        let Reached::Rows { keys, index, .. } = relative.reach(3) else { panic!("rows") };
-        assert_eq!((keys.unwrap()[0], &index[..]), (254.0, &[4, 3, 2, 1, 0][..]));
+    fn rows_ascend_from_key_to_key() {
+        let relative = Relative::rows(V3, [Some(&vec![0.0; 512]), None], 1, 1, Dtype::Float32);
+        let Reached::Rows { index, .. } = relative.reach(3) else { panic!("rows") };
+        assert_eq!(index, [253, 254, 255, 256, 257]);
     }
 }

@@ -89,7 +89,7 @@ impl<'a> Parts<'a> {
             heads: shape.heads,
             scores: dtypes.scores(),
             scale: ((hidden / shape.heads * (1 + self.scaled_terms())) as f32).sqrt().recip(),
-            relative: self.relative(&qkv, &shape.layers.name(layer))?,
+            relative: self.relative(&qkv, &shape.layers.name(layer), dtypes.scores())?,
             span: view.span,
             rotary: view.theta.and_then(|theta| self.rotary(theta)),
             qkv,
@@ -150,7 +150,7 @@ impl<'a> Parts<'a> {
         self.rotaries.iter().find(|(known, _)| known.to_bits() == theta.to_bits()).map(|(_, rotary)| Arc::clone(rotary))
     }
 
-    fn relative(&self, qkv: &Linear, layer: &str) -> Result<Option<Relative>> {
+    fn relative(&self, qkv: &Linear, layer: &str, scores: Dtype) -> Result<Option<Relative>> {
         let Self { checkpoint, shape: Shape { hidden, heads, terms, .. }, shared, .. } = self;
         Ok(match terms {
             Terms::None | Terms::Projected(Projected { distances: None, .. }) => None,
@@ -158,14 +158,10 @@ impl<'a> Parts<'a> {
             Terms::PerLayer { name, queries, positions } => {
                 let (rows, width) = (2 * positions - 1, hidden / heads);
                 let of_head = checkpoint.table(name, layer, rows, width)?.all()?;
-                let keys: Vec<f32> = of_head.chunks_exact(width).flat_map(|row| row.repeat(*heads)).collect();
+                let table: Vec<f32> = of_head.chunks_exact(width).flat_map(|row| row.repeat(*heads)).collect();
                 let distances = Distances { zero: positions - 1, rows, buckets: None, farthest: *positions };
-                Some(Relative::Rows {
-                    distances,
-                    hidden: *hidden,
-                    queries: queries.then(|| keys.clone()),
-                    keys: Some(keys),
-                })
+                let tables = [Some(&table[..]), queries.then_some(&table)];
+                Some(Relative::rows(distances, tables, *hidden, *heads, scores))
             }
             Terms::Projected(Projected { names, distances: Some(distances), keys, queries, shared: own, .. }) => {
                 // By the layer's own projections of texts, of which a row has queries, keys and values side by side …
@@ -183,7 +179,8 @@ impl<'a> Parts<'a> {
                 };
                 let keys = keys.then(|| projected(1, names.key)).transpose()?;
                 let queries = queries.then(|| projected(0, names.query)).transpose()?;
-                Some(Relative::Rows { distances: *distances, hidden: *hidden, keys, queries })
+                let tables = [keys.as_deref(), queries.as_deref()];
+                Some(Relative::rows(*distances, tables, *hidden, *heads, scores))
             }
         })
     }

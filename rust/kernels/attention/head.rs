@@ -11,7 +11,8 @@ use crate::types::Dtype;
 
 /// f32 of scores that exist at a time, unless a single row has more.
 const BLOCK: usize = 32 * 1024;
-/// Queries of a block that sees a window only, or nothing behind it: more would compute scores that no query sees.
+/// Queries of a block that sees a window only, or nothing behind it: more would compute scores that no query sees. With
+/// rows for distances, more would meet rows that few of them need.
 const NEIGHBOURS: usize = 64;
 
 #[derive(Default)]
@@ -62,6 +63,7 @@ impl Head<'_> {
         let block = match self.scheme.span {
             Span::Window(width) => NEIGHBOURS.min(BLOCK / length.min(2 * width + NEIGHBOURS)),
             Span::Causal => NEIGHBOURS.min(BLOCK / length),
+            Span::Full if matches!(self.scheme.scores, Scores::Relative { .. }) => NEIGHBOURS.min(BLOCK / length),
             Span::Full => BLOCK / length,
         };
         let block = block.clamp(1, queries.len());

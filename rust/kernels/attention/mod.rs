@@ -11,8 +11,10 @@ use super::gemm::Out;
 use super::{isa, parallel};
 use crate::types::{Bounds, Dtype, Rows};
 use head::{Head, Scratch};
+pub use packed_rows::PackedRows;
 
 mod head;
+mod packed_rows;
 mod relative;
 #[cfg(test)]
 pub(super) mod tests;
@@ -52,11 +54,11 @@ pub enum Scores<'a> {
     /// Products with rows of their own, which several distances may share:
     /// `scale * (q·k + q·keys[index[j - i]] + k·queries[index[j - i]])`.
     Relative {
-        /// What queries meet, `[rows, hidden]`.
-        keys: Option<Columns<'a>>,
-        /// What keys meet, `[rows, hidden]`.
-        queries: Option<Columns<'a>>,
-        /// The row of each distance.
+        /// What queries meet.
+        keys: Option<&'a PackedRows>,
+        /// What keys meet.
+        queries: Option<&'a PackedRows>,
+        /// The row of each distance; fast where each has the one behind the last one's.
         index: &'a [u32],
     },
 }

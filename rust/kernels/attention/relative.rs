@@ -2,8 +2,8 @@
 
 use std::ops::Range;
 
-use super::Scores;
 use super::head::{Head, Room, grown};
+use super::{PackedRows, Scores};
 use crate::kernels::gemm::Out;
 
 impl Scores<'_> {
@@ -12,7 +12,14 @@ impl Scores<'_> {
         let distances = match *self {
             Scores::Plain => return,
             Scores::Table(table) => table.len() / heads,
-            Scores::Relative { index, .. } => index.len(),
+            Scores::Relative { keys, queries, index } => {
+                let rows = keys.into_iter().chain(queries).map(PackedRows::rows).min().unwrap_or(0);
+                assert!(
+                    index.iter().all(|&row| (row as usize) < rows),
+                    "attention: a distance has none of {rows} rows"
+                );
+                index.len()
+            }
         };
         assert!(distances % 2 == 1, "attention: {distances} distances are not as many before as behind");
         assert!(distances >= 2 * longest - 1, "attention: {distances} distances are too few for {longest} rows");
@@ -22,28 +29,28 @@ impl Scores<'_> {
 /// What one head keeps of its terms.
 #[derive(Default)]
 pub(super) struct Terms {
-    /// Packed rows that queries meet.
-    keys: Vec<u32>,
-    /// Packed rows that keys meet.
-    queries: Vec<u32>,
-    /// Products of a block's queries with the first.
+    /// Products of a block's queries with rows in their reach.
     of_queries: Vec<f32>,
-    /// Products of all keys with the second.
+    /// Products of all keys with rows in reach of any.
     of_keys: Vec<f32>,
+    /// Rows in reach of any key; the first one begins a panel.
+    reach: Range<usize>,
+    /// Places of the index, each with the row behind the last one's.
+    straight: Range<usize>,
 }
 
 impl Terms {
     /// What is the same for all blocks of queries.
     pub(super) fn prepare(&mut self, head: &Head<'_>, room: &mut Room) {
-        let Scores::Relative { keys, queries, index } = head.scheme.scores else { return };
-        let rows = rows(index);
-        if let Some(keys) = keys {
-            head.pack(keys, 0..rows, None, room, &mut self.keys);
-        }
+        let Scores::Relative { queries, index, .. } = head.scheme.scores else { return };
+        // Of the places that this sequence has.
+        let (middle, length) = (index.len() / 2, head.keys.len());
+        let own = middle + 1 - length..middle + length;
+        self.reach = reach(&index[own], head.kernels.panel_width());
+        self.straight = straight(index);
         if let Some(queries) = queries {
-            head.pack(queries, 0..rows, None, room, &mut self.queries);
             let cells = head.cells(head.inputs[1], head.keys.clone(), head.scheme.turns, room);
-            multiply(head, head.keys.len(), cells, &self.queries, rows, &mut self.of_keys);
+            multiply(head, length, cells, queries, self.reach.clone(), &mut self.of_keys);
         }
     }
 
@@ -69,26 +76,53 @@ impl Terms {
                 }
             }
             Scores::Relative { keys, queries, index } => {
-                let rows = rows(index);
-                if keys.is_some() {
-                    multiply(head, block.len(), cells, &self.keys, rows, &mut self.of_queries);
+                let Self { of_queries, of_keys, reach: all, straight } = self;
+                let own = place(index.len(), block.end - 1, seen)..place(index.len(), block.start, seen) + seen.len();
+                let reach = &reach(&index[own], head.kernels.panel_width());
+                if let Some(keys) = keys {
+                    multiply(head, block.len(), cells, keys, reach.clone(), of_queries);
                 }
                 for ((query, row), at) in rows_of.zip(0..) {
-                    let index = &index[place(index.len(), query, seen)..];
+                    let first = place(index.len(), query, seen);
+                    let straight = [straight.start, straight.end].map(|end| end.saturating_sub(first).min(row.len()));
+                    let way = Way { index: &index[first..][..row.len()], straight: straight[0]..straight[1] };
                     if keys.is_some() {
-                        let terms = &self.of_queries[at * rows..][..rows];
-                        for (score, &of) in row.iter_mut().zip(index) {
-                            *score += terms[of as usize];
-                        }
+                        way.add(&of_queries[at * reach.len()..][..reach.len()], reach.start, 0, row);
                     }
                     if queries.is_some() {
-                        let terms = self.of_keys[seen.start * rows..].chunks_exact(rows);
-                        for ((score, &of), terms) in row.iter_mut().zip(index).zip(terms) {
-                            *score += terms[of as usize];
-                        }
+                        way.add(&of_keys[seen.start * all.len()..], all.start, all.len(), row);
                     }
                 }
             }
+        }
+    }
+}
+
+/// From the first key that a query sees to the last one.
+struct Way<'a> {
+    /// The row of each.
+    index: &'a [u32],
+    /// Keys of which each has the row behind the last one's.
+    straight: Range<usize>,
+}
+
+impl Way<'_> {
+    /// Adds to each score the term of its row. The first term is that of row `start`; those of the next key begin `step`
+    /// terms later.
+    fn add(&self, terms: &[f32], start: usize, step: usize, scores: &mut [f32]) {
+        let Range { start: first, end } = self.straight;
+        for keys in [0..first, end..scores.len()] {
+            let bases = (keys.start..).map(|key| key * step);
+            for ((score, &row), base) in scores[keys.clone()].iter_mut().zip(&self.index[keys]).zip(bases) {
+                *score += terms[base + row as usize - start];
+            }
+        }
+        let Some(&row) = self.index[self.straight.clone()].first() else { return };
+        let (terms, scores) = (&terms[first * step + row as usize - start..], &mut scores[self.straight.clone()]);
+        if step == 0 {
+            scores.iter_mut().zip(terms).for_each(|(score, term)| *score += term);
+        } else {
+            scores.iter_mut().zip(terms.iter().step_by(step + 1)).for_each(|(score, term)| *score += term);
         }
     }
 }
@@ -98,19 +132,31 @@ fn place(distances: usize, query: usize, seen: &Range<usize>) -> usize {
     distances / 2 + seen.start - query
 }
 
-/// Rows that an index reaches.
-fn rows(index: &[u32]) -> usize {
-    index.iter().max().map_or(0, |&last| last as usize + 1)
+/// Rows that places of an index reach, from the beginning of a panel on.
+fn reach(index: &[u32], panel: usize) -> Range<usize> {
+    let [first, last] = [index.iter().min(), index.iter().max()].map(|row| row.map_or(0, |&row| row as usize));
+    first - first % panel..last + 1
 }
 
-/// `[rows, outputs]` products with packed rows.
+/// Places around the middle, each with the row behind the last one's.
+fn straight(index: &[u32]) -> Range<usize> {
+    let (before, behind) = index.split_at(index.len() / 2);
+    let steps = |pair: &&[u32]| pair[0] + 1 == pair[1];
+    let up = behind.windows(2).take_while(steps).count();
+    let down = before.windows(2).rev().take_while(steps).count();
+    let joined = before.last().is_some_and(|last| last + 1 == behind[0]);
+    (if joined { before.len() - 1 - down } else { before.len() })..before.len() + 1 + up
+}
+
+/// `[rows, reach]` products with packed rows.
 fn multiply(
     head: &Head<'_>,
     rows: usize,
     cells: (&[u32], usize),
-    packed: &[u32],
-    outputs: usize,
+    packed: &PackedRows,
+    reach: Range<usize>,
     products: &mut Vec<f32>,
 ) {
-    head.product(rows, cells, packed, 0..outputs, Out::new(grown(products, rows * outputs), outputs));
+    let outputs = reach.len();
+    head.product(rows, cells, packed.of_head(head.index), reach, Out::new(grown(products, rows * outputs), outputs));
 }

@@ -15,8 +15,16 @@ fn sees(span: Span, query: usize, key: usize) -> bool {
     }
 }
 
+/// [`Scores::Relative`] before its tables, `[rows, hidden]`, are packed.
+#[derive(Clone, Copy)]
+struct Relative<'a> {
+    keys: Option<&'a [f32]>,
+    queries: Option<&'a [f32]>,
+    index: &'a [u32],
+}
+
 /// One sequence by the definition.
-fn definition(scheme: &Attention<'_>, qkv: &[f32], hidden: usize) -> Vec<f64> {
+fn definition(scheme: &Attention<'_>, relative: Option<Relative<'_>>, qkv: &[f32], hidden: usize) -> Vec<f64> {
     let (length, width) = (qkv.len() / (3 * hidden), hidden / scheme.heads);
     let plain = |which: usize, row: usize, column: usize| f64::from(qkv[row * 3 * hidden + which * hidden + column]);
     let at = |which: usize, row: usize, column: usize| {
@@ -42,16 +50,19 @@ fn definition(scheme: &Attention<'_>, qkv: &[f32], hidden: usize) -> Vec<f64> {
                     let table = &table[head * table.len() / scheme.heads..][..table.len() / scheme.heads];
                     scale * plain + f64::from(table[place(table.len())])
                 }
-                Scores::Relative { keys, queries, index } => {
-                    let row = index[place(index.len())] as usize;
-                    let term = |of: Option<Columns<'_>>, which: usize, at_row: usize| {
-                        let with = |of: Columns<'_>, column: usize| f64::from(of.from(row, 0)[column]);
-                        of.map_or(0.0, |of| columns.clone().map(|c| with(of, c) * at(which, at_row, c)).sum())
-                    };
-                    scale * (plain + term(keys, 0, query) + term(queries, 1, key))
-                }
+                Scores::Relative { .. } => unreachable!("it is told apart"),
             }
         };
+        let terms = |key: usize| {
+            let Some(Relative { keys, queries, index }) = relative else { return 0.0 };
+            let row = index[index.len() / 2 + key - query] as usize;
+            let term = |of: Option<&[f32]>, which: usize, at_row: usize| {
+                let with = |of: &[f32], column: usize| f64::from(of[row * hidden + column]);
+                of.map_or(0.0, |of| columns.clone().map(|c| with(of, c) * at(which, at_row, c)).sum())
+            };
+            f64::from(scheme.scale) * (term(keys, 0, query) + term(queries, 1, key))
+        };
+        let score = |key: usize| score(key) + terms(key);
         let shares: Vec<f64> =
             (0..length).map(|key| if sees(scheme.span, query, key) { score(key).exp() } else { 0.0 }).collect();
         let sum: f64 = shares.iter().sum();
@@ -64,13 +75,21 @@ fn definition(scheme: &Attention<'_>, qkv: &[f32], hidden: usize) -> Vec<f64> {
 
 /// By every instruction set and in both types of numbers: all sequences together are the definition, and have the bits of
 /// each alone and of first rows alone.
-fn check(scheme: &Attention<'_>, lengths: &[usize], hidden: usize) {
+fn check(scheme: &Attention<'_>, relative: Option<Relative<'_>>, lengths: &[usize], hidden: usize) {
     let bounds = Bounds::from_lengths(lengths.iter().copied());
     let qkv = numbers(bounds.tokens() * 3 * hidden);
     let of = |rows: &std::ops::Range<usize>| &qkv[rows.start * 3 * hidden..rows.end * 3 * hidden];
-    let exact: Vec<f64> = bounds.rows().flat_map(|rows| definition(scheme, of(&rows), hidden)).collect();
+    let exact: Vec<f64> = bounds.rows().flat_map(|rows| definition(scheme, relative, of(&rows), hidden)).collect();
     for (kernels, (dtype, close)) in every().into_iter().flat_map(|kernels| DTYPES.map(|dtype| (kernels, dtype))) {
-        let scheme = Attention { dtype, ..*scheme };
+        let pack = |table| PackedRows::pack_for(kernels, table, hidden, scheme.heads, dtype);
+        let tables = relative.map(|relative| [relative.keys, relative.queries].map(|table| table.map(pack)));
+        let scores = match (&tables, relative) {
+            (Some([keys, queries]), Some(Relative { index, .. })) => {
+                Scores::Relative { keys: keys.as_ref(), queries: queries.as_ref(), index }
+            }
+            _ => scheme.scores,
+        };
+        let scheme = Attention { dtype, scores, ..*scheme };
         let attend = |qkv: &[f32], bounds: &Bounds, wanted, rows: usize| {
             let mut out = vec![f32::NAN; rows * hidden];
             attend_all(kernels, &scheme, Columns::thirds(qkv, hidden), [bounds; 2], wanted, &mut out);
@@ -99,7 +118,7 @@ fn every_instruction_set_is_the_definition_and_sequences_do_not_see_each_other()
     let shapes: [(&[usize], usize, usize); 5] =
         [(&[1], 1, 1), (&[3, 1, 17], 3, 24), (&[70, 2], 2, 128), (&[300], 1, 65), (&[0, 5, 0], 2, 6)];
     for (lengths, heads, hidden) in shapes {
-        check(&Attention::plain(Dtype::Float32, heads, hidden), lengths, hidden);
+        check(&Attention::plain(Dtype::Float32, heads, hidden), None, lengths, hidden);
     }
 }
 
@@ -109,24 +128,24 @@ fn every_kind_of_scores_and_span_is_the_definition() {
     let (lengths, heads, hidden, longest) = ([259, 1, 34], 2, 16, 300);
     let distances = 2 * longest - 1;
     let table: Vec<f32> = numbers(heads * distances);
-    let (rows, width) = (77, 3 * hidden);
-    let relative = numbers(rows * width);
-    let columns = |first| Some(Columns { values: &relative, stride: width, first });
-    let index: Vec<u32> = (0..distances as u32).map(|distance| distance.saturating_sub(250).min(76)).collect();
+    let rows: Vec<f32> = numbers(2 * 77 * hidden);
+    let [keys, queries] = [0, 1].map(|table| Some(&rows[table * 77 * hidden..][..77 * hidden]));
+    // In the middle each distance has the row behind the last one's, or the row before it.
+    let up: Vec<u32> = (0..distances as u32).map(|distance| distance.saturating_sub(250).min(76)).collect();
+    let down: Vec<u32> = up.iter().map(|row| 76 - row).collect();
+    let (plain, none) = (Scores::Plain, None);
     let kinds = [
-        Scores::Plain,
-        Scores::Table(&table),
-        Scores::Relative { keys: columns(0), queries: None, index: &index },
-        Scores::Relative { keys: None, queries: columns(hidden), index: &index },
-        Scores::Relative { keys: columns(2 * hidden), queries: columns(hidden), index: &index },
+        (plain, None),
+        (Scores::Table(&table), None),
+        (plain, Some(Relative { keys, queries: none, index: &up })),
+        (plain, Some(Relative { keys: none, queries, index: &up })),
+        (plain, Some(Relative { keys, queries, index: &up })),
+        (plain, Some(Relative { keys, queries, index: &down })),
     ];
-    for scores in kinds {
+    for (scores, relative) in kinds {
         for span in [Span::Full, Span::Causal, Span::Window(0), Span::Window(5), Span::Window(100), Span::Window(999)] {
-            check(
-                &Attention { dtype: Dtype::Float32, heads, scale: 0.11, scores, span, turns: None },
-                &lengths,
-                hidden,
-            );
+            let scheme = Attention { dtype: Dtype::Float32, heads, scale: 0.11, scores, span, turns: None };
+            check(&scheme, relative, &lengths, hidden);
         }
     }
 }
@@ -139,7 +158,8 @@ fn queries_and_keys_are_turned_at_their_places() {
         let turns: Vec<f32> = angles.map(f32::cos).collect();
         for span in [Span::Full, Span::Window(6), Span::Causal] {
             let turns = Some(&turns[..]);
-            check(&Attention { span, turns, ..Attention::plain(Dtype::Float32, heads, hidden) }, &lengths, hidden);
+            let plain = Attention::plain(Dtype::Float32, heads, hidden);
+            check(&Attention { span, turns, ..plain }, None, &lengths, hidden);
         }
     }
 }
@@ -172,7 +192,7 @@ fn keys_may_be_of_other_rows() {
                         query.iter().chain(&others[key * 2 * hidden..][..2 * hidden]).copied()
                     })
                     .collect();
-                let exact = definition(&Attention { dtype: Dtype::Float32, ..scheme }, &qkv, hidden);
+                let exact = definition(&Attention { dtype: Dtype::Float32, ..scheme }, None, &qkv, hidden);
                 for (got, exact) in out[row * hidden..][..hidden].iter().zip(exact) {
                     assert!((f64::from(*got) - exact).abs() < close, "{dtype}: {got}, not {exact}");
                 }
