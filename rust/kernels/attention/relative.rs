@@ -50,7 +50,7 @@ impl Terms {
         self.straight = straight(index);
         if let Some(queries) = queries {
             let cells = head.cells(head.inputs[1], head.keys.clone(), head.scheme.turns, room);
-            multiply(head, length, cells, queries, self.reach.clone(), &mut self.of_keys);
+            multiply(head, length, cells, queries, self.reach.clone(), stride(&self.reach), &mut self.of_keys);
         }
     }
 
@@ -80,7 +80,7 @@ impl Terms {
                 let own = place(index.len(), block.end - 1, seen)..place(index.len(), block.start, seen) + seen.len();
                 let reach = &reach(&index[own], head.kernels.panel_width());
                 if let Some(keys) = keys {
-                    multiply(head, block.len(), cells, keys, reach.clone(), of_queries);
+                    multiply(head, block.len(), cells, keys, reach.clone(), reach.len(), of_queries);
                 }
                 for ((query, row), at) in rows_of.zip(0..) {
                     let first = place(index.len(), query, seen);
@@ -90,7 +90,7 @@ impl Terms {
                         way.add(&of_queries[at * reach.len()..][..reach.len()], reach.start, 0, row);
                     }
                     if queries.is_some() {
-                        way.add(&of_keys[seen.start * all.len()..], all.start, all.len(), row);
+                        way.add(&of_keys[seen.start * stride(all)..], all.start, stride(all), row);
                     }
                 }
             }
@@ -148,15 +148,22 @@ fn straight(index: &[u32]) -> Range<usize> {
     (if joined { before.len() - 1 - down } else { before.len() })..before.len() + 1 + up
 }
 
-/// `[rows, reach]` products with packed rows.
+/// Terms from one key's row of them to the next one's. A query reads a diagonal, `stride + 1` terms from key to key: an odd
+/// number of lines, as then all sets of the cache are used and not a few of them (0.93 of the time with 512 tokens).
+fn stride(reach: &Range<usize>) -> usize {
+    const LINE: usize = 16;
+    ((reach.len() + 1).div_ceil(LINE) | 1) * LINE - 1
+}
+
+/// `[rows, reach]` products with packed rows, `stride` apart.
 fn multiply(
     head: &Head<'_>,
     rows: usize,
     cells: (&[u32], usize),
     packed: &PackedRows,
     reach: Range<usize>,
+    stride: usize,
     products: &mut Vec<f32>,
 ) {
-    let outputs = reach.len();
-    head.product(rows, cells, packed.of_head(head.index), reach, Out::new(grown(products, rows * outputs), outputs));
+    head.product(rows, cells, packed.of_head(head.index), reach, Out::new(grown(products, rows * stride), stride));
 }
