@@ -228,6 +228,12 @@ def test_bench_says_where_the_time_goes() -> None:
     assert "where the time goes" in table and "linear" in table and "what would help: " in table
 
 
+def test_bench_reads_the_longest_text_whole() -> None:
+    for task in ("sentiment-analysis", "ner"):
+        (row,) = map(json.loads, run("bench", "--tokens", "256", "--task", task).stdout.splitlines())
+        assert 240 <= row["tokens"] < 256
+
+
 def test_bench_wants_lengths_that_the_model_reads() -> None:
     for wrong in ("a", "0", "8,,9", ""):
         done = run("bench", "--tokens", wrong)

@@ -73,7 +73,8 @@ def _lengths(text: str) -> list[int]:
 
 
 def _text(pipe: Any, tokens: int) -> str:
-    """The longest run of words with at most so many tokens."""
+    """The longest run of words with at most so many tokens, and less than the model reads: what is cut has as many."""
+    tokens = min(tokens, pipe.max_tokens - 1)
     words = (TEXT * (tokens // 8 + 1)).split()
     low, high = 1, len(words)
     while low < high:

@@ -74,6 +74,12 @@ impl AttentionBlock {
         }
     }
 
+    /// Products that a query needs of each key that it sees: with the key, with its value, and those with rows for their
+    /// distance.
+    pub fn products(&self) -> usize {
+        2 + self.relative.as_ref().map_or(0, Relative::products)
+    }
+
     /// What is added to the rows that are wanted, but for the bias.
     fn update<'a>(&self, xs: &[f32], rows: usize, wanted: Rows, context: &'a Context<'_>) -> Buffer<'a> {
         let mut qkv = context.buffer(3 * xs.len()); // (tokens, 3 * hidden)

@@ -87,6 +87,14 @@ impl Relative {
         Self::Rows { distances, keys, queries }
     }
 
+    /// Of each pair of a query and a key.
+    pub(super) fn products(&self) -> usize {
+        match self {
+            Self::Rows { keys, queries, .. } => usize::from(keys.is_some()) + usize::from(queries.is_some()),
+            Self::Bias(_) => 0,
+        }
+    }
+
     pub(super) fn reach(&self, longest: usize) -> Reached<'_> {
         let behind = 1 - longest as isize..longest as isize;
         match self {

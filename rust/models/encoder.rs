@@ -72,7 +72,8 @@ impl Encoder {
                 // Keys and values are needed of every row.
                 work.dense += 2 * packed.outputs() * packed.inputs() * if at == 0 { tokens } else { rows };
             }
-            work.attention += 4 * rows * layer.attention.seen(tokens) * layer.attention.output.outputs();
+            let attention = &layer.attention;
+            work.attention += 2 * attention.products() * rows * attention.seen(tokens) * attention.output.outputs();
         }
         if let Some(decoder) = &self.decoder {
             decoder.add_work(tokens, &mut work);

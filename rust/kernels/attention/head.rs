@@ -13,7 +13,7 @@ use crate::types::Dtype;
 const BLOCK: usize = 32 * 1024;
 /// Queries of a block that sees a window only, or nothing behind it: more would compute scores that no query sees. With
 /// rows for distances, more would meet rows that few of them need.
-const NEIGHBOURS: usize = 64;
+pub(super) const NEIGHBOURS: usize = 64;
 
 #[derive(Default)]
 pub(super) struct Scratch {

@@ -2,7 +2,7 @@
 
 use std::ops::Range;
 
-use super::head::{Head, Room, grown};
+use super::head::{Head, NEIGHBOURS, Room, grown};
 use super::{PackedRows, Scores};
 use crate::kernels::gemm::Out;
 
@@ -31,7 +31,7 @@ impl Scores<'_> {
 pub(super) struct Terms {
     /// Products of a block's queries with rows in their reach.
     of_queries: Vec<f32>,
-    /// Products of all keys with rows in reach of any.
+    /// Products of each key with rows in its reach.
     of_keys: Vec<f32>,
     /// Rows in reach of any key; the first one begins a panel.
     reach: Range<usize>,
@@ -48,9 +48,15 @@ impl Terms {
         let own = middle + 1 - length..middle + length;
         self.reach = reach(&index[own], head.kernels.panel_width());
         self.straight = straight(index);
-        if let Some(queries) = queries {
-            let cells = head.cells(head.inputs[1], head.keys.clone(), head.scheme.turns, room);
-            multiply(head, length, cells, queries, self.reach.clone(), stride(&self.reach), &mut self.of_keys);
+        let Some(queries) = queries else { return };
+        let (cells, apart) = head.cells(head.inputs[1], head.keys.clone(), head.scheme.turns, room);
+        let stride = stride(&self.reach);
+        let products = Out::new(grown(&mut self.of_keys, length * stride), stride);
+        for first in (0..length).step_by(NEIGHBOURS) {
+            let keys = first..length.min(first + NEIGHBOURS);
+            let reach = reach(&index[middle + 1 + first - length..middle + keys.end], head.kernels.panel_width());
+            let out = products.from(first, reach.start - self.reach.start);
+            head.product(keys.len(), (&cells[first * apart..], apart), queries.of_head(head.index), reach, out);
         }
     }
 
@@ -80,7 +86,9 @@ impl Terms {
                 let own = place(index.len(), block.end - 1, seen)..place(index.len(), block.start, seen) + seen.len();
                 let reach = &reach(&index[own], head.kernels.panel_width());
                 if let Some(keys) = keys {
-                    multiply(head, block.len(), cells, keys, reach.clone(), reach.len(), of_queries);
+                    let of_queries = grown(of_queries, block.len() * reach.len());
+                    let out = Out::new(of_queries, reach.len());
+                    head.product(block.len(), cells, keys.of_head(head.index), reach.clone(), out);
                 }
                 for ((query, row), at) in rows_of.zip(0..) {
                     let first = place(index.len(), query, seen);
@@ -153,17 +161,4 @@ fn straight(index: &[u32]) -> Range<usize> {
 fn stride(reach: &Range<usize>) -> usize {
     const LINE: usize = 16;
     ((reach.len() + 1).div_ceil(LINE) | 1) * LINE - 1
-}
-
-/// `[rows, reach]` products with packed rows, `stride` apart.
-fn multiply(
-    head: &Head<'_>,
-    rows: usize,
-    cells: (&[u32], usize),
-    packed: &PackedRows,
-    reach: Range<usize>,
-    stride: usize,
-    products: &mut Vec<f32>,
-) {
-    head.product(rows, cells, packed.of_head(head.index), reach, Out::new(grown(products, rows * stride), stride));
 }
