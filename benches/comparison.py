@@ -2,17 +2,20 @@
 
 from __future__ import annotations
 
+import statistics
 import time
 from collections.abc import Callable
 from typing import Any
 
 import numpy as np
 from engines import Graph, peers
+from report import Report
 from subjects import Subject
 from texts import Texts
 from tokenizers import Tokenizer
 
 import candlewick
+from candlewick import _cli_bench, _native
 
 #: Seconds before an engine's turn: threads of the one before may still be spinning (CTranslate2's for 0.2 s), and would
 #: take a core from this one. Then one call that nobody times, as caches are cold, and so many that count.
@@ -34,6 +37,7 @@ class Engines:
         self.exact = candlewick.pipeline(task, folder, threads=threads)
         self.ours = candlewick.pipeline(task, folder, threads=threads, dtype=dtype, quality="skip", **options)
         self.peers = peers(subject, threads, dtype)
+        self._machine = _native.machine(True, threads)
         self._tokenizer = Tokenizer.from_file(str(folder / "tokenizer.json"))
 
     def ids(self, texts: list[str]) -> tuple[np.ndarray, np.ndarray]:
@@ -44,6 +48,15 @@ class Engines:
         for row, (at, length) in zip(rows, enumerate(map(len, rows)), strict=True):
             ids[at, :length], mask[at, :length] = row, 1
         return ids, mask
+
+    def measure(self, tokens: int, rounds: int, report: Report) -> None:
+        """Report the times of all for one text, and the share of the machine's limit that candlewick reaches."""
+        text = Texts().of(tokens)
+        ids, mask = self.ids([text])
+        calls = {OURS: lambda: self.ours(text)} | {name: bare(graph, ids, mask) for name, graph in self.peers.items()}
+        times = in_turn(calls, rounds)
+        share = max(_cli_bench.limits(self.ours, tokens, self._machine)) / statistics.median(times[OURS])
+        report.add(self.subject.title, self.dtype, self.threads, f"{tokens} tokens", times, share)
 
     def check(self) -> dict[str, float]:
         """All answer the same, as far as their numbers allow: the share of float32's labels that each one finds."""

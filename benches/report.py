@@ -7,8 +7,11 @@ import platform
 import re
 import statistics
 from pathlib import Path
+from typing import TypeAlias
 
 FILE = Path(__file__).parent / "RESULTS.md"
+#: Of each engine its median in ms, candlewick's first, and candlewick's share of the machine's limit.
+Row: TypeAlias = tuple[dict[str, float], float | None]
 
 
 class Report:
@@ -18,14 +21,22 @@ class Report:
         """Start with nothing measured, by a command, in a section of its own for a part."""
         self._command = command
         self._part = f", {part}" if part else ""
-        self._tables: dict[str, dict[str, dict[str, dict[str, float]]]] = {}
+        self._tables: dict[str, dict[str, dict[str, Row]]] = {}
         self._facts: dict[str, str] = {}
 
-    def add(self, model: str, dtype: str, threads: int, what: str, times: dict[str, list[float]]) -> None:
-        """Add the times of every engine, in seconds; the median counts."""
+    def add(
+        self,
+        model: str,
+        dtype: str,
+        threads: int,
+        what: str,
+        times: dict[str, list[float]],
+        share: float | None = None,
+    ) -> None:
+        """Add the times of every engine, in seconds, of which the median counts, and candlewick's share of the limit."""
         medians = {name: statistics.median(values) * 1e3 for name, values in times.items()}
         title = f"{dtype}, {threads} thread{'s' if threads > 1 else ''}"
-        self._tables.setdefault(model, {}).setdefault(title, {})[what] = medians
+        self._tables.setdefault(model, {}).setdefault(title, {})[what] = (medians, share)
 
     def fact(self, what: str, value: str) -> None:
         """Add one figure that has no peers."""
@@ -66,12 +77,13 @@ class Report:
         print(f"\n{title}\n\n{self.section()}")
 
 
-def _table(title: str, rows: dict[str, dict[str, float]]) -> list[str]:
-    names = list(next(iter(rows.values())))
+def _table(title: str, rows: dict[str, Row]) -> list[str]:
+    names = [*next(iter(rows.values()))[0], "of the limit"]
     lines = [f"| {title} | " + " | ".join(names) + " |", "|---" * (len(names) + 1) + "|"]
-    for what, times in rows.items():
-        ours = times[names[0]]
+    for what, (times, share) in rows.items():
+        ours, *_ = times.values()
         cells = [f"{time:.1f}" + (f" ({time / ours:.2f})" if at else "") for at, time in enumerate(times.values())]
+        cells.append("" if share is None else f"{share:.0%}")
         lines.append(f"| {what} | " + " | ".join(cells) + " |")
     return lines
 

@@ -10,7 +10,7 @@ from typing import Any
 
 import pytest
 import tagger
-from comparison import OURS, Engines, bare, in_turn
+from comparison import OURS, Engines, in_turn
 from engines import transformers_pipeline
 from report import Report
 from subjects import BART_LARGE, DEBERTA, MODERNBERT, RERANKER, XLM_ROBERTA_LARGE, Subject
@@ -45,10 +45,7 @@ def engines(request: pytest.FixtureRequest) -> Iterator[Engines]:
 
 @pytest.mark.parametrize(("tokens", "rounds"), LENGTHS)
 def test_one_text(engines: Engines, family_report: Report, tokens: int, rounds: int) -> None:
-    text = Texts().of(tokens)
-    ids, mask = engines.ids([text])
-    calls = {OURS: lambda: engines.ours(text)} | {name: bare(graph, ids, mask) for name, graph in engines.peers.items()}
-    family_report.add(engines.subject.title, engines.dtype, THREADS, f"{tokens} tokens", in_turn(calls, rounds))
+    engines.measure(tokens, rounds, family_report)
 
 
 def torch_network(subject: Subject) -> Callable[[list[int]], Any]:
@@ -114,6 +111,5 @@ def test_tagging(family_report: Report) -> None:
             found = pipe(texts)
             assert tagger.agreement(expected, found) >= tagger.AGREEMENT[dtype], dtype
             times = in_turn({OURS: partial(pipe, texts), tagger.PEER: partial(flairs, texts)}, rounds)
-            family_report.add(tagger.NAME, f"{dtype} against float32", THREADS, what, times)
-            limit = rates.limit(texts, dtype) / statistics.median(times[OURS])
-            family_report.fact(f"{tagger.NAME}, {dtype}, {what}: share of the machine's limit", f"{limit:.0%}")
+            share = rates.limit(texts, dtype) / statistics.median(times[OURS])
+            family_report.add(tagger.NAME, f"{dtype} against float32", THREADS, what, times, share)

@@ -38,12 +38,9 @@ def engines(request: pytest.FixtureRequest, threads: int, report: Report) -> Ite
 
 @pytest.mark.parametrize(("tokens", "rounds"), LENGTHS)
 def test_one_text(benchmark: Any, engines: Engines, report: Report, tokens: int, rounds: int) -> None:
+    engines.measure(tokens, rounds, report)
     text = Texts().of(tokens)
-    ids, mask = engines.ids([text])
-    calls = {OURS: lambda: engines.ours(text)} | {name: bare(graph, ids, mask) for name, graph in engines.peers.items()}
-    times = in_turn(calls, rounds)
     benchmark.pedantic(lambda: engines.ours(text), rounds=3)
-    report.add(BERT.title, engines.dtype, engines.threads, f"{tokens} tokens", times)
 
 
 def test_tail(engines: Engines, report: Report) -> None:

@@ -58,6 +58,9 @@ def hub(tmp_path: Path) -> Iterator[Any]:
     shutil.copy(HERE / "golden" / "flair" / "ner" / "pytorch_model.bin", tagger)
     (tagger / "README.md").write_bytes(b"not needed")
     hub.add("some/tagger", tagger)
+    converted = shutil.copytree(HERE / "golden" / "flair" / "inside" / "model", tmp_path / "converted")
+    (converted / "README.md").write_bytes(b"not needed")
+    hub.add("converted/tagger", converted)
     yield hub
     hub.close()
 
@@ -207,6 +210,20 @@ def test_a_tagger_of_flair_is_one_file(hub: Any, tmp_path: Path) -> None:
     assert first["labels"][:2] == ["<unk>", "O"]
     assert hub.downloads() == ["pytorch_model.bin"]
     assert ask(tmp_path, "some/tagger", url=NOTHING, HF_HUB_OFFLINE="1") == first
+
+
+def test_a_converted_tagger_comes_with_its_vocabularies(hub: Any, tmp_path: Path) -> None:
+    first = ask(tmp_path, "converted/tagger", url=hub.url)
+    assert first["labels"][:2] == ["<unk>", "O"]
+    (snapshot,) = (tmp_path / "hub" / "models--converted--tagger" / "snapshots").iterdir()
+    files = ["config.json", "model.safetensors", "words-2.json", "words-3.json"]
+    assert sorted(file.name for file in snapshot.iterdir()) == files
+    assert ask(tmp_path, "converted/tagger", url=NOTHING, HF_HUB_OFFLINE="1") == first
+    (snapshot / "words-3.json").unlink()
+    incomplete = ask(tmp_path, "converted/tagger", url=NOTHING, HF_HUB_OFFLINE="1")
+    assert incomplete["error"] == "ModelNotFoundError" and "not complete" in incomplete["message"]
+    assert ask(tmp_path, "converted/tagger", url=hub.url) == first
+    assert ask(tmp_path, "converted/tagger", url=NOTHING, HF_HUB_OFFLINE="1") == first
 
 
 def test_no_hub_and_no_cache(tmp_path: Path) -> None:

@@ -97,11 +97,7 @@ def _measure(pipe: Any, text: str, machine: dict[str, Any]) -> Row:
     once = dict(pipe._native.profile(text, 3))["call"]
     times = dict(pipe._native.profile(text, max(5, min(ROUNDS, int(SECONDS / once)))))
     call = times.pop("call")
-    bytes_, dense, attention = pipe._native.work(tokens)
-    dtype = pipe.info["dtype"]
-    scores = "float32" if dtype == "float32" or not machine["bfloat16"] else "bfloat16"
-    reading = bytes_ / machine["bandwidth"]
-    computing = dense / machine[f"{dtype}_rate"] + attention / machine[f"{scores}_rate"]
+    reading, computing = limits(pipe, tokens, machine)
     limit = max(reading, computing)
     return Row(
         tokens=tokens,
@@ -112,6 +108,14 @@ def _measure(pipe: Any, text: str, machine: dict[str, Any]) -> Row:
         bound_by="memory" if reading > computing else "arithmetic",
         stages_ms={name: seconds * 1e3 for name, seconds in times.items()},
     )
+
+
+def limits(pipe: Any, tokens: int, machine: dict[str, Any]) -> tuple[float, float]:
+    """Seconds that an answer takes at least: to read the weights, and to compute."""
+    bytes_, dense, attention = pipe._native.work(tokens)
+    dtype = pipe.info["dtype"]
+    scores = "float32" if dtype == "float32" or not machine["bfloat16"] else "bfloat16"
+    return bytes_ / machine["bandwidth"], dense / machine[f"{dtype}_rate"] + attention / machine[f"{scores}_rate"]
 
 
 def _heading(info: dict[str, Any], machine: dict[str, Any]) -> list[str]:

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Callable
+import re
+from collections.abc import Callable, Iterable
 from pathlib import Path
 
 from candlewick.errors import ModelFormatError
@@ -26,14 +27,47 @@ SETTINGS = (
     *VOCABULARIES,
     "merges.txt",
 )
+#: The vocabularies of a converted tagger of flair, which its configuration names.
+_WORDS = re.compile(r"words-\d+\.json")
 SAFETENSORS = "model.safetensors"
 SAFETENSORS_INDEX = "model.safetensors.index.json"
 PICKLE = "pytorch_model.bin"
 PICKLE_INDEX = "pytorch_model.bin.index.json"
 #: The first that is there is the one that is read, as in transformers.
 WEIGHTS = (SAFETENSORS, SAFETENSORS_INDEX, PICKLE, PICKLE_INDEX)
-#: Bytes of an index: some hundred thousand tensors.
+#: Bytes of an index: some hundred thousand tensors. Configurations are smaller.
 _MOST_INDEX = 32 << 20
+
+
+def settings(files: Iterable[str]) -> list[str]:
+    """Of the names of files, those of what there is besides weights, in one order."""
+    there = set(files)
+    return [*(name for name in SETTINGS if name in there), *sorted(filter(_WORDS.fullmatch, there))]
+
+
+def settings_of(model: Path) -> list[str]:
+    """What there is in a folder besides weights."""
+    return settings(file.name for file in model.iterdir() if file.is_file())
+
+
+def reads_text(model: Path) -> bool:
+    """Whether a folder has a tokenizer, or all the vocabularies that a tagger's configuration names."""
+    words = _words(model / SETTINGS[0])
+    some = any if words is None else all
+    return some((model / name).is_file() for name in (VOCABULARIES if words is None else words))
+
+
+def _words(config: Path) -> list[str] | None:
+    """The vocabularies of a tagger; `None` for other models, and where the configuration is too damaged to tell."""
+    try:
+        if config.stat().st_size > _MOST_INDEX:
+            return None
+        values = json.loads(config.read_text(encoding="utf-8"))
+        if values["model_type"] != "flair":
+            return None
+        return [str(one["vocabulary"]) for one in values["embeddings"] if "vocabulary" in one]
+    except (OSError, ValueError, KeyError, TypeError, RecursionError):
+        return None
 
 
 def weights(there: Callable[[str], bool]) -> str | None:

@@ -34,8 +34,8 @@ def resolve(
 ) -> str:
     """Give the folder of a model: the demo model's, the one that was named, or one of the Hub's cache.
 
-    Only what is needed is downloaded: configuration, tokenizer, and one format of weights. Without a connection the
-    cache is used as it is. While something is downloaded, `report` is told how far it is.
+    Only what is needed is downloaded: configuration, tokenizer or vocabularies, and one format of weights. Without a
+    connection the cache is used as it is. While something is downloaded, `report` is told how far it is.
 
     Raises:
         ModelNotFoundError: There is no such folder and no such model, or it can't be reached and the cache lacks it.
@@ -91,8 +91,7 @@ def _cached(cache: Path, name: str, revision: str | None) -> str | None:
 def _complete(folder: Path) -> bool:
     if _files.is_bare(lambda name: (folder / name).is_file()):
         return True
-    there = [(folder / name).is_file() for name in _files.VOCABULARIES]
-    if not (folder / "config.json").is_file() or not any(there):
+    if not (folder / "config.json").is_file() or not _files.reads_text(folder):
         return False
     weights = _files.weights(lambda name: (folder / name).is_file())
     if weights is None or not weights.endswith(".json"):
@@ -110,7 +109,7 @@ def _download(name: str, revision: str | None, token: str | bool | None, cache: 
         weights = _files.weights(files.__contains__)
         if weights is None:
             raise _no_weights(what, files)
-        wanted = [weights, *(file for file in _files.SETTINGS if file in files)]
+        wanted = [weights, *_files.settings(files)]
         if weights.endswith(".json"):
             index = hf_hub_download(name, weights, revision=revision, token=token, cache_dir=cache)
             wanted += sorted(set(_files.shards(Path(index)).values()))

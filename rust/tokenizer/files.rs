@@ -4,42 +4,44 @@ use std::panic::catch_unwind;
 use std::path::Path;
 
 use ahash::AHashMap;
-use serde::de::IgnoredAny;
+use serde::Deserialize;
 use serde_json::{Value, json};
 use tokenizers::models::bpe::BPE;
 use tokenizers::models::wordpiece::WordPiece;
 use tokenizers::normalizers::BertNormalizer;
-use tokenizers::{NormalizerWrapper, PostProcessorWrapper, PreTokenizerWrapper};
+use tokenizers::{AddedToken, NormalizerWrapper, PostProcessorWrapper, PreTokenizerWrapper};
 
 use super::class::Overridden;
 use super::settings::{Origin, Settings};
-use super::unigram;
+use super::{ties, unigram};
 use crate::config::{read_object, read_text};
 use crate::error::{Error, Result};
 
 type Crate = tokenizers::Tokenizer;
 
 /// Builds the tokenizer of a folder: `tokenizer.json`, else the sentencepiece file of the class, else `vocab.txt`, else
-/// `vocab.json` with `merges.txt`.
-pub(super) fn load(folder: &Path, settings: &Settings) -> Result<Crate> {
+/// `vocab.json` with `merges.txt`. Of ids that it gives in place of others, [`ties::settle`] tells what they mean.
+pub(super) fn load(folder: &Path, settings: &Settings) -> Result<(Crate, AHashMap<u32, u32>)> {
     let file = folder.join("tokenizer.json");
     let failed = |error: tokenizers::Error| Error::format(folder, format!("tokenizer files: {error}"));
     let pieces = settings.class.sentencepiece.filter(|pieces| folder.join(pieces.file).is_file());
-    let mut tokenizer = match pieces {
+    let (mut tokenizer, mut added) = match pieces {
         _ if file.is_file() => parse(&file)?,
-        Some(pieces) => unigram::build(&folder.join(pieces.file), pieces, settings)?,
-        None => from_vocabulary(folder, settings)?,
+        Some(pieces) => (unigram::build(&folder.join(pieces.file), pieces, settings)?, Vec::new()),
+        None => (from_vocabulary(folder, settings)?, Vec::new()),
     };
     let origin = if file.is_file() { Origin::File } else { Origin::Converted };
-    let added = settings.added(&tokenizer.get_added_tokens_decoder(), origin);
-    tokenizer.add_tokens(added).map_err(failed)?;
+    let more = settings.added(&tokenizer.get_added_tokens_decoder(), origin);
+    added.extend_from_slice(&more);
+    tokenizer.add_tokens(more).map_err(failed)?;
     override_components(&mut tokenizer, settings).map_err(failed)?;
+    let meant = ties::settle(&mut tokenizer, &added).map_err(failed)?;
     if let (Some(pieces), Origin::Converted) = (pieces, origin) {
         // Last, because the tokens that it names may be added ones.
         let failed = |error: tokenizers::Error| Error::format(&folder.join(pieces.file), error.to_string());
         unigram::add_template(&mut tokenizer, pieces).map_err(failed)?;
     }
-    Ok(tokenizer)
+    Ok((tokenizer, meant))
 }
 
 fn from_vocabulary(folder: &Path, settings: &Settings) -> Result<Crate> {
@@ -56,14 +58,22 @@ fn from_vocabulary(folder: &Path, settings: &Settings) -> Result<Crate> {
     Err(Error::ModelNotFound { path: folder.to_owned(), message })
 }
 
-/// A `tokenizer.json`. The crate panics on some of those that are damaged: broken JSON is found before it sees the text,
-/// and what it makes of the rest is caught.
-fn parse(file: &Path) -> Result<Crate> {
+/// What the crate does not keep of a `tokenizer.json`: the order of its added tokens.
+#[derive(Deserialize)]
+struct Listed {
+    #[serde(default)]
+    added_tokens: Vec<AddedToken>,
+}
+
+/// A `tokenizer.json`, and its added tokens in the file's order. The crate panics on some of those that are damaged:
+/// broken JSON is found before it sees the text, and what it makes of the rest is caught.
+fn parse(file: &Path) -> Result<(Crate, Vec<AddedToken>)> {
     let text = read_text(file)?;
     let damaged = |error: &dyn std::fmt::Display| Error::format(file, format!("not a tokenizer: {error}"));
-    serde_json::from_str::<IgnoredAny>(&text).map_err(|error| damaged(&error))?;
+    let listed: Listed = serde_json::from_str(&text).map_err(|error| damaged(&error))?;
     match catch_unwind(|| text.parse::<Crate>()) {
-        Ok(parsed) => parsed.map_err(|error| damaged(&error)),
+        Ok(Ok(parsed)) => Ok((parsed, listed.added_tokens)),
+        Ok(Err(error)) => Err(damaged(&error)),
         Err(_) => Err(damaged(&"its parts do not fit each other")),
     }
 }

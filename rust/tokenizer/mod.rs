@@ -12,6 +12,7 @@ pub mod segtok;
 mod sentencepiece;
 mod settings;
 mod subword;
+mod ties;
 mod tracks;
 mod unigram;
 mod words;

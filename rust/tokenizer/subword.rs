@@ -33,6 +33,8 @@ pub struct Tokenizer {
     /// Added tokens of which the crate would give what it looks for in normalized text, in lower case perhaps, and not
     /// the name.
     named: AHashMap<u32, String>,
+    /// By ids of added tokens that the crate may give in place of another one: the other's.
+    meant: AHashMap<u32, u32>,
     tokenized: AtomicUsize,
 }
 
@@ -43,7 +45,7 @@ impl Tokenizer {
     /// [`Error::ModelNotFound`] when no tokenizer file is there, [`Error::ModelFormat`] when one is damaged.
     pub fn load(folder: &Path, config: &Config, class: &'static str) -> Result<Self> {
         let settings = Settings::load(folder, config, class)?;
-        let mut inner = files::load(folder, &settings)?;
+        let (mut inner, meant) = files::load(folder, &settings)?;
         // A file's own limits are reset by the reference on each call; only their sides stay as defaults.
         let file_side = inner.get_truncation().map(|params| params.direction);
         let direction = match settings.string("truncation_side") {
@@ -63,6 +65,7 @@ impl Tokenizer {
             max_length: settings.max_length()?,
             type_ids: settings.type_ids(),
             named,
+            meant,
             inner,
             template,
             direction,
@@ -197,12 +200,15 @@ impl Tokenizer {
         if let Input::Words { words, delimiter } = input {
             shift(&mut offsets, encoding.get_word_ids(), words, delimiter);
         }
+        let special: Vec<bool> = encoding.get_special_tokens_mask().iter().map(|&mask| mask != 0).collect();
+        // The template's tokens are those that it names.
+        let meant = |(&id, special): (&u32, &bool)| *self.meant.get(&id).filter(|_| !special).unwrap_or(&id);
         let type_ids = if self.type_ids { encoding.get_type_ids().to_vec() } else { vec![0; encoding.len()] };
         Ok(Encoding {
-            ids: encoding.get_ids().to_vec(),
+            ids: encoding.get_ids().iter().zip(&special).map(meant).collect(),
             type_ids,
             offsets,
-            special: encoding.get_special_tokens_mask().iter().map(|&mask| mask != 0).collect(),
+            special,
             word_ids: encoding.get_word_ids().to_vec(),
             ..Encoding::default()
         })

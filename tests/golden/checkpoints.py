@@ -87,6 +87,11 @@ def table() -> list[Checkpoint]:
     positions = {"layer_norm_eps": 1e-5}
     with_token = tok.bert(False)
     with_token.add_tokens([AddedToken("Jessica", lstrip=True), AddedToken("New York", single_word=True)])
+    ties = tok.bert(True)
+    ties.add_tokens([AddedToken("Jessica", lstrip=True), AddedToken("jessica")])
+    ties.add_tokens([AddedToken("New York", rstrip=True), AddedToken("Par", single_word=True), AddedToken("par")])
+    ties.add_tokens([AddedToken("Sarah", normalized=False), AddedToken("sarah", rstrip=True), AddedToken("Corp.")])
+    ties.add_special_tokens([AddedToken(name, lstrip=True, normalized=True) for name in ("NEW YORK", "JESSICA")])
     baked = tok.bert(False)
     baked.enable_truncation(12, direction="left")
     baked.enable_padding(length=20)
@@ -400,6 +405,7 @@ def table() -> list[Checkpoint]:
                 "local_rope_theta": 10_000.0,
             },
         ),
+        Checkpoint("bert-ner-ties", "Bert", IOB2, ties, settings=_bert(True)),
     ]
 
 

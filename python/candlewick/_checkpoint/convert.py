@@ -42,7 +42,7 @@ def convert(model: Path, out: Path, *, overwrite: bool = False, mode: int = 0o66
     else:
         tensors = state_dict.read(model)
     inside = out.is_dir() and out.samefile(model)
-    settings = [] if inside else [name for name in _files.SETTINGS if (model / name).is_file()]
+    settings = [] if inside else [name for name in _files.settings_of(model) if name not in made]
     names = [_files.SAFETENSORS, *made, *settings]
     there = [name for name in names if (out / name).exists()]
     if there and not overwrite:

@@ -30,7 +30,7 @@ def name_of(model: Path) -> str:
 
 
 def _sources(model: Path) -> Iterator[Path]:
-    names = [*_files.SETTINGS, _files.PICKLE]
+    names = [*_files.settings_of(model), _files.PICKLE]
     if not (model / _files.PICKLE).is_file():
         names += [_files.PICKLE_INDEX, *sorted(set(_files.shards(model / _files.PICKLE_INDEX).values()))]
     yield from (model / name for name in names if (model / name).is_file())

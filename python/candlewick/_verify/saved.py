@@ -34,10 +34,9 @@ def files_of(model: Path) -> dict[str, str]:
     if flair.is_tagger(model):
         model = converted(model)
     weights = _files.weights(lambda name: (model / name).is_file())
-    names = [*_files.SETTINGS, *([weights] if weights else [])]
+    names = [*_files.settings_of(model), *([weights] if weights else [])]
     if weights and weights.endswith(".json"):
         names += sorted(set(_files.shards(model / weights).values()))
-    names += sorted(file.name for file in model.glob(flair.VOCABULARIES))
     return {name: _sha256(model / name) for name in names if (model / name).is_file()}
 
 

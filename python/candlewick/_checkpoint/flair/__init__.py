@@ -23,8 +23,6 @@ from candlewick._checkpoint.torch_file import about, open_file
 
 #: A pickle may have word vectors in it, and an object for each of a million words: ten opcodes in forty bytes.
 _LIMITS = Limits(size=2 << 30, memory_per_byte=48)
-#: The files of vocabularies.
-VOCABULARIES = "words-*.json"
 #: The module of the dictionaries that every layout has.
 _MODULE = b"flair.data"
 
