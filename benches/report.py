@@ -33,7 +33,7 @@ class Report:
         times: dict[str, list[float]],
         share: float | None = None,
     ) -> None:
-        """Add the times of every engine, in seconds, of which the median counts, and candlewick's share of the limit."""
+        """Add every engine's times, in seconds, of which the median counts, and candlewick's share of the limit."""
         medians = {name: statistics.median(values) * 1e3 for name, values in times.items()}
         title = f"{dtype}, {threads} thread{'s' if threads > 1 else ''}"
         self._tables.setdefault(model, {}).setdefault(title, {})[what] = (medians, share)
