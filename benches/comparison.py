@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import statistics
 import time
 from collections.abc import Callable
 from typing import Any
@@ -37,7 +36,6 @@ class Engines:
         self.exact = candlewick.pipeline(task, folder, threads=threads)
         self.ours = candlewick.pipeline(task, folder, threads=threads, dtype=dtype, quality="skip", **options)
         self.peers = peers(subject, threads, dtype)
-        self._machine = _native.machine(True, threads)
         self._tokenizer = Tokenizer.from_file(str(folder / "tokenizer.json"))
 
     def ids(self, texts: list[str]) -> tuple[np.ndarray, np.ndarray]:
@@ -55,8 +53,8 @@ class Engines:
         ids, mask = self.ids([text])
         calls = {OURS: lambda: self.ours(text)} | {name: bare(graph, ids, mask) for name, graph in self.peers.items()}
         times = in_turn(calls, rounds)
-        share = max(_cli_bench.limits(self.ours, tokens, self._machine)) / statistics.median(times[OURS])
-        report.add(self.subject.title, self.dtype, self.threads, f"{tokens} tokens", times, share)
+        alone = _cli_bench.measure(self.ours, text, _native.machine(True, self.threads))
+        report.add(self.subject.title, self.dtype, self.threads, f"{tokens} tokens", times, alone.share_of_limit)
 
     def check(self) -> dict[str, float]:
         """All answer the same, as far as their numbers allow: the share of float32's labels that each one finds."""

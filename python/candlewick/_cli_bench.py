@@ -56,7 +56,7 @@ def run(
             print("\n".join(_heading(info, machine)))
         rows = []
         for count in counts:
-            rows.append(_measure(pipe, _text(pipe, count), machine))
+            rows.append(measure(pipe, _text(pipe, count), machine))
             print(_line(rows[-1]) if format_ == "table" else json.dumps(asdict(rows[-1])), flush=True)
         if format_ == "table":
             print("\n".join(["", *_advice(rows, info, machine)]))
@@ -92,12 +92,17 @@ def _whole(pipe: Any) -> dict[str, Any]:
     return {"truncation": True} if pipe.task == "text-classification" else {}
 
 
-def _measure(pipe: Any, text: str, machine: dict[str, Any]) -> Row:
+def measure(pipe: Any, text: str, machine: dict[str, Any]) -> Row:
+    """Time one text, and compare with what `machine`, which was measured, can do."""
     tokens = _count(pipe, text)
     once = dict(pipe._native.profile(text, 3))["call"]
     times = dict(pipe._native.profile(text, max(5, min(ROUNDS, int(SECONDS / once)))))
     call = times.pop("call")
-    reading, computing = limits(pipe, tokens, machine)
+    bytes_, dense, attention = pipe._native.work(tokens)
+    dtype = pipe.info["dtype"]
+    scores = "float32" if dtype == "float32" or not machine["bfloat16"] else "bfloat16"
+    reading = bytes_ / machine["bandwidth"]
+    computing = dense / machine[f"{dtype}_rate"] + attention / machine[f"{scores}_rate"]
     limit = max(reading, computing)
     return Row(
         tokens=tokens,
@@ -108,14 +113,6 @@ def _measure(pipe: Any, text: str, machine: dict[str, Any]) -> Row:
         bound_by="memory" if reading > computing else "arithmetic",
         stages_ms={name: seconds * 1e3 for name, seconds in times.items()},
     )
-
-
-def limits(pipe: Any, tokens: int, machine: dict[str, Any]) -> tuple[float, float]:
-    """Seconds that an answer takes at least: to read the weights, and to compute."""
-    bytes_, dense, attention = pipe._native.work(tokens)
-    dtype = pipe.info["dtype"]
-    scores = "float32" if dtype == "float32" or not machine["bfloat16"] else "bfloat16"
-    return bytes_ / machine["bandwidth"], dense / machine[f"{dtype}_rate"] + attention / machine[f"{scores}_rate"]
 
 
 def _heading(info: dict[str, Any], machine: dict[str, Any]) -> list[str]:
