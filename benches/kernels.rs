@@ -1,6 +1,7 @@
 //! Speed of the kernels on the shapes of real models: `cargo bench --bench kernels [-- THREADS]`.
 //!
-//! Each result is compared with a sum in f64 before anything is timed. A row gives the shape, the best time and GFLOP/s.
+//! Products in float32 are compared with sums in f64 before anything is timed; attention and recurrence are in the unit
+//! tests of their modules. A row gives the shape, the best time and GFLOP/s.
 #![allow(clippy::unwrap_used, clippy::print_stdout)]
 
 use std::num::NonZeroUsize;

@@ -32,6 +32,18 @@ def change(model: Path, edit: Any) -> None:
     saved.write(model, files, reference)
 
 
+def cells(stdout: str, row: str, column: int) -> list[str]:
+    """A column of the rows whose name begins so."""
+    return [line.split()[column] for line in stdout.splitlines() if line.startswith(f"  {row}")]
+
+
+def tie(reference: Reference) -> None:
+    """Make the first text's best labels equal, and its answer another one."""
+    row = reference.results[0].logits[0]
+    row[:2] = [max(row) + 9, max(row) + 9]
+    reference.results[0].answers["simple"].clear()
+
+
 def test_answers_are_those_of_the_saved_reference(references: Path) -> None:
     done = run("verify", NER, SENTIMENT, "--saved")
     assert (done.returncode, done.stderr) == (0, "")
@@ -56,7 +68,7 @@ def test_a_score_beyond_the_tolerance_fails(references: Path) -> None:
     change(NER, move)
     done = run("verify", NER, "--saved")
     assert done.returncode == 1 and "not ok: 0 differ, scores differ by at most 1.0e-03" in done.stdout
-    assert [line.split()[3] for line in done.stdout.splitlines() if line.startswith("  first")] == ["1.0e-03"]
+    assert cells(done.stdout, "first", 3) == ["1.0e-03"]
     assert run("verify", NER, "--saved", "--tolerance", "0.01").returncode == 0
 
 
@@ -77,7 +89,7 @@ def test_another_label_or_token_fails_within_any_tolerance(what: str, references
     done = run("verify", NER, "--saved", "--tolerance", "1")
     row = {"label": "max", "missing": "max"}.get(what, what)
     assert done.returncode == 1 and "not ok: 1 differ" in done.stdout
-    assert [line.split()[2] for line in done.stdout.splitlines() if line.startswith(f"  {row}")] == ["1"]
+    assert cells(done.stdout, row, 2) == ["1"]
 
 
 def test_labels_of_a_text_are_compared_one_by_one(references: Path) -> None:
@@ -92,11 +104,6 @@ def test_labels_of_a_text_are_compared_one_by_one(references: Path) -> None:
 
 
 def test_labels_are_not_compared_where_the_reference_is_tied(references: Path) -> None:
-    def tie(reference: Reference) -> None:
-        row = reference.results[0].logits[0]
-        row[:2] = [max(row) + 9, max(row) + 9]
-        reference.results[0].answers["simple"].clear()
-
     change(NER, tie)
     done = run("verify", NER, "--saved")
     assert done.returncode == 0 and "nearly equal: 1\n" in done.stdout

@@ -53,8 +53,9 @@ def settings_of(model: Path) -> list[str]:
 def reads_text(model: Path) -> bool:
     """Whether a folder has a tokenizer, or all the vocabularies that a tagger's configuration names."""
     words = _words(model / SETTINGS[0])
-    some = any if words is None else all
-    return some((model / name).is_file() for name in (VOCABULARIES if words is None else words))
+    if words is None:
+        return any((model / name).is_file() for name in VOCABULARIES)
+    return all((model / name).is_file() for name in words)
 
 
 def _words(config: Path) -> list[str] | None:

@@ -68,10 +68,11 @@ impl BiLstm {
     ) -> Result<Self> {
         let rows: Vec<_> = gate_rows(parts[0].recurrent.shape()[1]).collect();
         let mut bias = Vec::with_capacity(2 * rows.len());
-        for part in &parts {
+        let outer = inner.map_or(Ok(Vec::new()), |_| parts.iter().map(Direction::values).collect::<Result<_>>())?;
+        for (direction, part) in parts.iter().enumerate() {
             let mut sums = part.bias()?;
             if let Some(inner) = &inner {
-                inner.fold_bias(&part.values()?)?.iter().zip(&mut sums).for_each(|(more, sum)| *sum += more);
+                inner.fold_bias(&outer[direction])?.iter().zip(&mut sums).for_each(|(more, sum)| *sum += more);
             }
             bias.extend(rows.iter().map(|row| row.map_or(0.0, |row| sums[row] as f32)));
         }
@@ -79,7 +80,7 @@ impl BiLstm {
         let (dtype, width) = (dtypes(&input), inner.map_or(parts[0].input, |inner| inner.weight).shape()[1]);
         let folded = match inner {
             Some(inner) if weights.packed(&input, dtype, bias.len(), width).is_none() => {
-                parts.iter().map(|part| inner.fold(&part.values()?)).collect::<Result<Vec<_>>>()?
+                outer.iter().map(|rows| inner.fold(rows)).collect::<Result<Vec<_>>>()?
             }
             _ => Vec::new(),
         };

@@ -60,11 +60,10 @@ impl Head<'_> {
         self.pack(keys_of, self.keys.clone(), self.scheme.turns, room, keys);
         self.pack_values(values);
         terms.prepare(self, room);
-        let block = match self.scheme.span {
-            Span::Window(width) => NEIGHBOURS.min(BLOCK / length.min(2 * width + NEIGHBOURS)),
-            Span::Causal => NEIGHBOURS.min(BLOCK / length),
-            Span::Full if matches!(self.scheme.scores, Scores::Relative { .. }) => NEIGHBOURS.min(BLOCK / length),
-            Span::Full => BLOCK / length,
+        let block = match (self.scheme.span, self.scheme.scores) {
+            (Span::Window(width), _) => NEIGHBOURS.min(BLOCK / length.min(2 * width + NEIGHBOURS)),
+            (Span::Causal, _) | (_, Scores::Relative { .. }) => NEIGHBOURS.min(BLOCK / length),
+            (Span::Full, Scores::Plain | Scores::Table(_)) => BLOCK / length,
         };
         let block = block.clamp(1, queries.len());
         for first in queries.clone().step_by(block) {

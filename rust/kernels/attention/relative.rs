@@ -43,12 +43,12 @@ impl Terms {
     /// What is the same for all blocks of queries.
     pub(super) fn prepare(&mut self, head: &Head<'_>, room: &mut Room) {
         let Scores::Relative { queries, index, .. } = head.scheme.scores else { return };
+        self.straight = straight(index);
+        let Some(queries) = queries else { return };
         // Of the places that this sequence has.
         let (middle, length) = (index.len() / 2, head.keys.len());
         let own = middle + 1 - length..middle + length;
         self.reach = reach(&index[own], head.kernels.panel_width());
-        self.straight = straight(index);
-        let Some(queries) = queries else { return };
         let (cells, apart) = head.cells(head.inputs[1], head.keys.clone(), head.scheme.turns, room);
         let stride = stride(&self.reach);
         let products = Out::new(grown(&mut self.of_keys, length * stride), stride);
@@ -125,6 +125,7 @@ impl Way<'_> {
                 *score += terms[base + row as usize - start];
             }
         }
+        // Without looking up each: terms side by side are added as vectors.
         let Some(&row) = self.index[self.straight.clone()].first() else { return };
         let (terms, scores) = (&terms[first * step + row as usize - start..], &mut scores[self.straight.clone()]);
         if step == 0 {
