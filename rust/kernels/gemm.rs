@@ -62,8 +62,6 @@ pub(super) struct Product<'a> {
     /// Of int8: each row's factor.
     pub factors: &'a [f32],
     pub weights: Panels<'a>,
-    /// How many panels after one the next one of the same thread is likely to be.
-    pub next: usize,
     /// Added at the end, and the activation after it.
     pub bias: Option<(&'a [f32], Activation)>,
     /// Whether the first half of each panel is activated and multiplied with the second one, and so has half as many
@@ -216,7 +214,7 @@ pub(super) unsafe fn multiply<M: Micro, const VECTORS: usize>(
 fn ahead(product: &Product<'_>, panel: usize, tile: usize, tiles: usize, k: &Range<usize>) -> (*const u32, usize) {
     let Panels { cells, depth, width, .. } = product.weights;
     let waits = usize::from(tiles * LINE > width);
-    let start = |tile: usize| (panel + product.next) * depth * width + k.start * width + tile * k.len() * LINE;
+    let start = |tile: usize| (panel + 1) * depth * width + k.start * width + tile * k.len() * LINE;
     match tile.checked_sub(waits) {
         Some(tile) if tile * LINE < width && start(tile) < cells.len() => (cells[start(tile)..].as_ptr(), LINE),
         _ => (cells.as_ptr(), 0),
@@ -344,7 +342,6 @@ mod tests {
             stride: packed.panels().depth,
             factors: &factors,
             weights: packed.panels(),
-            next: 1,
             bias: Some((&bias, Activation::Linear)),
             gated: false,
             out: Out::new(&mut out, outputs + 2).from(0, 1),

@@ -115,7 +115,6 @@ mod tests {
                     stride: depth,
                     factors: factors.numbers(),
                     weights: Panels { cells: weights.cells(), outputs, depth, width, dtype, integers },
-                    next: 1,
                     bias: Some((bias.numbers(), Activation::Linear)),
                     gated: false,
                     out: Out::new(out.numbers_mut(), outputs),

@@ -8,9 +8,6 @@ use super::pages::Pages;
 use super::{Activation, Packed, isa, parallel, parts, threads, whole_rows};
 use crate::types::Dtype;
 
-/// Below so many rows a product waits for its weights.
-const FEW: usize = 16;
-
 /// Rows in the numbers of the weights, kept from product to product, as fresh memory costs more than writing to it.
 #[derive(Debug, Default)]
 pub struct Scratch {
@@ -108,16 +105,16 @@ fn share_out(
     let (panels, kernels) = (weights.panels(), weights.kernels());
     let stride = panels.depth;
     let (count, threads) = (panels.count(), threads());
-    // Panel by panel shares out best. But few rows stream their weights, and many rows have to be read for several panels
-    // at once: long runs, all of one length.
-    let (parts, next) = if rows >= FEW && stays(rows, stride) {
-        (count, threads)
+    // Panel by panel shares out best. But many rows have to be read for several panels at once: long runs, all of one
+    // length.
+    let parts = if stays(rows, stride) {
+        count
     } else {
         let even = |parts: &usize| count.is_multiple_of(*parts) && parts.is_multiple_of(threads);
-        ((2 * threads..count).find(even).unwrap_or(count), 1)
+        (2 * threads..count).find(even).unwrap_or(count)
     };
     let Narrow { cells, factors } = *xs;
-    let product = Product { rows, cells, stride, factors, weights: panels, next, bias, gated, out };
+    let product = Product { rows, cells, stride, factors, weights: panels, bias, gated, out };
     parallel(parts, |part| {
         // SAFETY: every panel is in one part.
         unsafe { kernels.multiply(&product, part * count / parts..(part + 1) * count / parts) };

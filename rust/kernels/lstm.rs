@@ -93,7 +93,6 @@ impl<'a> Recurrence<'a> {
             stride: panels.depth,
             factors,
             weights: panels,
-            next: 1,
             bias: None,
             gated: false,
             out: Out::new(gates, GATES * units),

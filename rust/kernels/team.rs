@@ -9,9 +9,9 @@ use std::any::Any;
 use std::cell::UnsafeCell;
 use std::panic::{AssertUnwindSafe, catch_unwind, resume_unwind};
 
-use super::sync::{
-    Arc, AtomicBool, AtomicI32, AtomicU64, AtomicUsize, JoinHandle, Mutex, Ordering, Patience, PoisonError, thread,
-};
+use super::place;
+use super::runs::Runs;
+use super::sync::{Arc, AtomicBool, AtomicI32, AtomicU64, JoinHandle, Mutex, Ordering, Patience, PoisonError, thread};
 
 /// The state's bit that says that the job may be entered; above it the jobs are counted.
 const OPEN: u64 = 1 << 31;
@@ -33,6 +33,8 @@ pub(super) struct Team {
 struct Shared {
     state: AtomicU64,
     job: UnsafeCell<*const Job<'static>>,
+    /// The job's parts; the caller's come first.
+    runs: Runs,
     /// For each helper whether it sleeps.
     asleep: Box<[AtomicBool]>,
     /// What the system calls each helper.
@@ -55,21 +57,7 @@ impl std::fmt::Debug for Shared {
 struct Job<'a> {
     work: &'a (dyn Fn(usize) + Sync),
     count: usize,
-    next: AtomicUsize,
     panic: Mutex<Option<Box<dyn Any + Send>>>,
-}
-
-impl Job<'_> {
-    /// Works off parts until none is left.
-    fn work_off(&self) {
-        loop {
-            let part = self.next.fetch_add(1, Ordering::Relaxed);
-            if part >= self.count {
-                return;
-            }
-            (self.work)(part);
-        }
-    }
 }
 
 impl Team {
@@ -78,6 +66,7 @@ impl Team {
         let shared = Arc::new(Shared {
             state: AtomicU64::new(0),
             job: UnsafeCell::new(std::ptr::null()),
+            runs: Runs::new(helpers + 1),
             asleep: (0..helpers).map(|_| AtomicBool::new(false)).collect(),
             ids: (0..helpers).map(|_| AtomicI32::new(0)).collect(),
             ended: AtomicBool::new(false),
@@ -102,10 +91,10 @@ impl Team {
         if count <= 1 || self.helpers.is_empty() || self.taken.swap(true, Ordering::Acquire) {
             return (0..count).for_each(work);
         }
-        let job = Job { work, count, next: AtomicUsize::new(0), panic: Mutex::new(None) };
+        let job = Job { work, count, panic: Mutex::new(None) };
         {
             let _closed_at_the_end = self.open(&job);
-            job.work_off();
+            self.shared.runs.work_off(0, work);
         }
         if let Some(panic) = job.panic.into_inner().unwrap_or_else(PoisonError::into_inner) {
             resume_unwind(panic);
@@ -122,6 +111,7 @@ impl Team {
     fn open<'a>(&'a self, job: &'a Job<'a>) -> Opened<'a> {
         // SAFETY: only the lifetime changes. `Opened` waits for every helper before `job` can go.
         let erased = unsafe { std::mem::transmute::<&'a Job<'a>, &'static Job<'static>>(job) };
+        self.shared.runs.share_out(job.count);
         // SAFETY: the team is taken by us, the state closed, and nobody inside.
         unsafe { *self.shared.job.get() = erased };
         let jobs = self.shared.state.load(Ordering::Relaxed) & !FLAGS;
@@ -174,8 +164,7 @@ impl Shared {
             last = state & !FLAGS;
             // SAFETY: we are inside of an open job, so its caller waits for us.
             let job = unsafe { &**self.job.get() };
-            if let Err(panic) = catch_unwind(AssertUnwindSafe(|| job.work_off())) {
-                job.next.store(job.count, Ordering::Relaxed);
+            if let Err(panic) = catch_unwind(AssertUnwindSafe(|| self.runs.work_off(index + 1, job.work))) {
                 job.panic.lock().unwrap_or_else(PoisonError::into_inner).get_or_insert(panic);
             }
             self.state.fetch_sub(1, Ordering::Release);
@@ -208,63 +197,9 @@ impl Shared {
     }
 }
 
-/// Where a helper wakes up. A system in a virtual machine takes a processor that has halted for one that is not to be
-/// had, and puts a thread that wakes up behind the one that woke it, on the same processor: it then starts 1.7 to 3 ms
-/// late (Linux 6.18, KVM), which is longer than a short text takes. So a sleeper is told to wake up elsewhere.
-#[cfg(target_os = "linux")]
-mod place {
-    /// The processors of this process without the one that runs this thread, if there are others.
-    pub(super) struct Elsewhere(Option<libc::cpu_set_t>);
-
-    pub(super) fn not_here() -> Elsewhere {
-        // SAFETY: a set of processors is plain bits; the calls write no more than its size and read nothing else.
-        unsafe {
-            let mut set = std::mem::zeroed::<libc::cpu_set_t>();
-            let here = libc::sched_getcpu();
-            if here < 0 || libc::sched_getaffinity(0, size_of::<libc::cpu_set_t>(), &raw mut set) != 0 {
-                return Elsewhere(None);
-            }
-            libc::CPU_CLR(here as usize, &mut set);
-            Elsewhere((libc::CPU_COUNT(&set) > 0).then_some(set))
-        }
-    }
-
-    impl Elsewhere {
-        /// Lets a thread of this process run there. Where that is forbidden it wakes up wherever it does.
-        pub(super) fn send(&self, thread: i32) {
-            if let Some(set) = self.0.filter(|_| thread > 0) {
-                // SAFETY: the call reads the set, which lives.
-                unsafe { libc::sched_setaffinity(thread, size_of::<libc::cpu_set_t>(), &raw const set) };
-            }
-        }
-    }
-
-    pub(super) fn this_thread() -> i32 {
-        // SAFETY: it has no conditions.
-        unsafe { libc::gettid() }
-    }
-}
-
-/// Elsewhere the system knows best.
-#[cfg(not(target_os = "linux"))]
-mod place {
-    pub(super) struct Elsewhere;
-
-    pub(super) fn not_here() -> Elsewhere {
-        Elsewhere
-    }
-
-    impl Elsewhere {
-        pub(super) fn send(&self, _thread: i32) {}
-    }
-
-    pub(super) fn this_thread() -> i32 {
-        0
-    }
-}
-
 #[cfg(test)]
 mod tests {
+    use std::sync::atomic::AtomicUsize;
     use std::time::{Duration, Instant};
 
     use super::*;

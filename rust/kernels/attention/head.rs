@@ -146,7 +146,7 @@ impl Head<'_> {
     ) {
         let (dtype, width) = (self.scheme.dtype, self.kernels.panel_width());
         let weights = Panels { cells: panels, outputs, depth, width, dtype, integers: None };
-        let product = Product { rows, cells, stride, factors: &[], weights, next: 1, bias: None, gated: false, out };
+        let product = Product { rows, cells, stride, factors: &[], weights, bias: None, gated: false, out };
         // SAFETY: what is written is scratch memory, or this head's part of rows that no other task has.
         unsafe { self.kernels.multiply(&product, 0..weights.count()) };
     }

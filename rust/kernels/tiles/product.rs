@@ -308,7 +308,7 @@ mod tests {
                 let weights = Panels { cells: &w, outputs: 2 * WIDTH, depth, width: WIDTH, dtype, integers };
                 let (stride, out) = (depth + apart, Out::new(&mut [], 1));
                 let product =
-                    Product { rows, cells: &x, stride, factors: &[], weights, next: 1, bias: None, gated: false, out };
+                    Product { rows, cells: &x, stride, factors: &[], weights, bias: None, gated: false, out };
                 for (row, sums) in sums(&product, 1).iter().enumerate() {
                     for (output, &sum) in sums.iter().enumerate() {
                         let pairs = (0..depth).map(|k| (x[row * stride + k], w[(depth + k) * WIDTH + output]));

@@ -1,4 +1,4 @@
-//! `rust/kernels/team.rs` itself, over loom's threads and atomics: each case runs it in every order of events that the
+//! `rust/kernels/team.rs` itself, with the parts that it shares out, over loom's threads and atomics: each case runs it in every order of events that the
 //! memory model allows, with at most three switches that nobody asked for. A case that can go wrong panics or never ends.
 #![allow(clippy::unwrap_used, dead_code)]
 
@@ -33,6 +33,10 @@ mod sync {
     }
 }
 
+#[path = "../../../rust/kernels/place.rs"]
+mod place;
+#[path = "../../../rust/kernels/runs.rs"]
+mod runs;
 #[path = "../../../rust/kernels/team.rs"]
 mod team;
 

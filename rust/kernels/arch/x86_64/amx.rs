@@ -209,7 +209,6 @@ impl Sample {
             stride: *depth,
             factors: ones,
             weights,
-            next: 1,
             bias: None,
             gated: false,
             out: Out::new(out, *outputs),
