@@ -144,11 +144,11 @@ functions! {
 
 const SQRT_2_BY_PI: f32 = 0.797_884_6;
 
-/// `max(x, 0) - |x| / 2 * erfc(|x| / sqrt(2))`: the definition without its `1 + erf`, which loses the negative tail.
+/// `max(x, 0) - |x| * erfc(|x| / sqrt(2)) / 2`: the definition without its `1 + erf`, which loses the negative tail.
 #[inline(always)]
 fn gelu<V: Vector>(x: V) -> V {
     let size = x.abs().at_most(x.like(13.0));
-    math::tails(size).mul_add(size * x.like(-0.5), relu(x))
+    math::minus_tail(size).mul_add(size, relu(x))
 }
 
 /// `x / 2 * (1 + y)`, without the rounding of `1 + y`.
