@@ -144,13 +144,14 @@ const LINE: usize = 16;
 /// Outputs of the widest panel.
 pub(super) const WIDEST: usize = 64;
 
-/// Computes `panels` of a product with tiles of `VECTORS` vectors side by side, which are a panel.
+/// Computes `panels` of a product with tiles of `VECTORS` vectors side by side, of a panel's `PANEL`: half of them, where
+/// there are no more outputs.
 ///
 /// # Safety
 /// - That of [`Kernels::multiply`](super::arch::Kernels::multiply).
 #[allow(unsafe_code)]
 #[inline(always)]
-pub(super) unsafe fn multiply<M: Micro, const VECTORS: usize>(
+pub(super) unsafe fn multiply<M: Micro, const PANEL: usize, const VECTORS: usize>(
     isa: <M::Lanes as Vector>::Isa,
     product: &Product<'_>,
     panels: Range<usize>,
@@ -175,8 +176,8 @@ pub(super) unsafe fn multiply<M: Micro, const VECTORS: usize>(
                     let rows = top + tile * rows / tiles..top + (tile + 1) * rows / tiles;
                     let place = Place { panel, first: rows.start, k: k.clone(), starts };
                     let ahead = ahead(product, panel, tile, tiles, &k);
-                    // Sums of a whole panel that nothing follows go to their place at once.
-                    let at_once = plain && (panel + 1) * width <= outputs;
+                    // Whole vectors of sums that nothing follows go to their place at once.
+                    let at_once = plain && panel * width + M::Lanes::LANES * VECTORS <= outputs;
                     let into = if at_once { product.out.from(rows.start, panel * width) } else { scratch };
                     let tile = Tile { panel, first: rows.start, rows: rows.len(), sums: scratch };
                     // SAFETY: the caller's; the scratch memory is ours alone.
@@ -185,12 +186,12 @@ pub(super) unsafe fn multiply<M: Micro, const VECTORS: usize>(
                             tile.resume(product);
                         }
                         match rows.len() {
-                            1 => accumulate::<M, 1, VECTORS>(isa, product, &place, ahead, scratch, into),
-                            2 => accumulate::<M, 2, VECTORS>(isa, product, &place, ahead, scratch, into),
-                            3 => accumulate::<M, 3, VECTORS>(isa, product, &place, ahead, scratch, into),
-                            4 => accumulate::<M, 4, VECTORS>(isa, product, &place, ahead, scratch, into),
-                            5 => accumulate::<M, 5, VECTORS>(isa, product, &place, ahead, scratch, into),
-                            _ => accumulate::<M, ROWS, VECTORS>(isa, product, &place, ahead, scratch, into),
+                            1 => accumulate::<M, 1, PANEL, VECTORS>(isa, product, &place, ahead, scratch, into),
+                            2 => accumulate::<M, 2, PANEL, VECTORS>(isa, product, &place, ahead, scratch, into),
+                            3 => accumulate::<M, 3, PANEL, VECTORS>(isa, product, &place, ahead, scratch, into),
+                            4 => accumulate::<M, 4, PANEL, VECTORS>(isa, product, &place, ahead, scratch, into),
+                            5 => accumulate::<M, 5, PANEL, VECTORS>(isa, product, &place, ahead, scratch, into),
+                            _ => accumulate::<M, ROWS, PANEL, VECTORS>(isa, product, &place, ahead, scratch, into),
                         }
                         if at_once {
                             continue;
@@ -234,10 +235,10 @@ struct Place {
 /// is not inlined could not use the instructions.
 ///
 /// # Safety
-/// - That of [`multiply`], and nobody else uses `scratch` and the first `COUNT` rows and first panel of `into`.
+/// - That of [`multiply`], and nobody else uses `scratch` and, of `into`, the first `COUNT` rows' first vectors.
 #[allow(unsafe_code)]
 #[inline(always)]
-unsafe fn accumulate<M: Micro, const COUNT: usize, const VECTORS: usize>(
+unsafe fn accumulate<M: Micro, const COUNT: usize, const PANEL: usize, const VECTORS: usize>(
     isa: <M::Lanes as Vector>::Isa,
     product: &Product<'_>,
     place: &Place,
@@ -245,9 +246,9 @@ unsafe fn accumulate<M: Micro, const COUNT: usize, const VECTORS: usize>(
     scratch: Out<'_>,
     into: Out<'_>,
 ) {
-    let lanes = M::Lanes::LANES;
+    let (lanes, used) = (M::Lanes::LANES, M::Lanes::LANES * VECTORS);
     let Panels { cells, depth, width, integers, .. } = product.weights;
-    assert!(width == lanes * VECTORS && width <= WIDEST && M::INTEGERS == integers.is_some());
+    assert!(width == lanes * PANEL && used <= width && width <= WIDEST && M::INTEGERS == integers.is_some());
     let (column, k) = (place.panel * width, &place.k);
     let panel = &cells[place.panel * depth * width..][k.start * width..k.end * width];
     let mut rows: [&[u32]; COUNT] = [&[]; COUNT];
@@ -257,7 +258,7 @@ unsafe fn accumulate<M: Micro, const COUNT: usize, const VECTORS: usize>(
 
     let mut begin = [M::Lanes::splat(isa, 0.0); VECTORS];
     if let Some((starts, _)) = integers {
-        for (begin, starts) in begin.iter_mut().zip(starts[column..][..width].chunks_exact(lanes)) {
+        for (begin, starts) in begin.iter_mut().zip(starts[column..][..used].chunks_exact(lanes)) {
             *begin = M::Lanes::load(isa, starts);
         }
     }
@@ -265,7 +266,7 @@ unsafe fn accumulate<M: Micro, const COUNT: usize, const VECTORS: usize>(
     if !place.starts {
         for (row, sums) in sums.iter_mut().enumerate() {
             // SAFETY: the caller's; the slice is gone before the next one is made.
-            let so_far = unsafe { scratch.row(row, 0, width) };
+            let so_far = unsafe { scratch.row(row, 0, used) };
             for (sum, lanes) in sums.iter_mut().zip(so_far.chunks_exact(lanes)) {
                 *sum = M::Lanes::load(isa, lanes);
             }
@@ -291,7 +292,7 @@ unsafe fn accumulate<M: Micro, const COUNT: usize, const VECTORS: usize>(
 
     for (row, sums) in sums.iter().enumerate() {
         // SAFETY: as above.
-        let row = unsafe { into.row(row, 0, width) };
+        let row = unsafe { into.row(row, 0, used) };
         for (sum, lanes) in sums.iter().zip(row.chunks_exact_mut(lanes)) {
             sum.store(lanes);
         }

@@ -68,7 +68,8 @@ mod tests {
                 kernels.layer_norm(xs.numbers_mut(), norm);
                 kernels.add_layer_norm(xs.numbers_mut(), update.numbers(), bias.numbers(), norm);
                 kernels.softmax(xs.numbers_mut(), length, 0.5);
-                kernels.exponentials(xs.numbers_mut(), 0.5);
+                kernels.exponentials(xs.numbers_mut(), length, 0.5);
+                kernels.exponentials(&mut xs.numbers_mut()[length..], length, 0.5);
                 for activation in [Activation::Gelu, Activation::Tanh, Activation::Mish, Activation::Linear] {
                     kernels.activate(xs.numbers_mut(), activation);
                 }

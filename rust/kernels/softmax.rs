@@ -6,7 +6,7 @@ use super::arch::{Vector, math};
 #[inline(always)]
 pub(super) fn softmax<V: Vector>(isa: V::Isa, xs: &mut [f32], cols: usize, scale: f32) {
     for row in xs.chunks_exact_mut(cols) {
-        let factor = V::splat(isa, 1.0 / exponentials::<V>(isa, row, scale));
+        let factor = V::splat(isa, 1.0 / exponentials::<V>(isa, row, row.len(), scale));
         let mut chunks = row.chunks_exact_mut(V::LANES);
         for chunk in &mut chunks {
             (V::load(isa, chunk) * factor).store(chunk);
@@ -18,34 +18,32 @@ pub(super) fn softmax<V: Vector>(isa: V::Isa, xs: &mut [f32], cols: usize, scale
     }
 }
 
-/// `exp(scale * x - max)` in place; their sum.
+/// `exp(scale * x - max)` of the first `count` in place; their sum. Those behind them, up to a whole vector, become 0: some
+/// lanes are stored slowly (`Vector::store_part`).
 #[inline(always)]
-pub(super) fn exponentials<V: Vector>(isa: V::Isa, row: &mut [f32], scale: f32) -> f32 {
+pub(super) fn exponentials<V: Vector>(isa: V::Isa, row: &mut [f32], count: usize, scale: f32) -> f32 {
     // Its exponential is 0: what a row's last vector is filled up with counts neither as largest nor in the sum.
     let none = V::splat(isa, f32::NEG_INFINITY);
     let scale = V::splat(isa, scale);
+    let (room, whole) = (row.len(), count / V::LANES * V::LANES);
     let mut largest = none;
-    let chunks = row.chunks_exact(V::LANES);
-    let tail = chunks.remainder();
-    for chunk in chunks {
+    for chunk in row[..whole].chunks_exact(V::LANES) {
         largest = (V::load(isa, chunk) * scale).at_least(largest);
     }
-    if !tail.is_empty() {
-        largest = (V::load_part(tail, none) * scale).at_least(largest);
+    if whole < count {
+        largest = (V::load_part(&row[whole..count], none) * scale).at_least(largest);
     }
     let largest = V::splat(isa, largest.largest());
 
     let mut sum = V::splat(isa, 0.0);
-    let mut chunks = row.chunks_exact_mut(V::LANES);
-    for chunk in &mut chunks {
+    for chunk in row[..whole].chunks_exact_mut(V::LANES) {
         let exp = math::exp(V::load(isa, chunk) * scale - largest);
         exp.store(chunk);
         sum = sum + exp;
     }
-    let tail = chunks.into_remainder();
-    if !tail.is_empty() {
-        let exp = math::exp(V::load_part(tail, none) * scale - largest);
-        exp.store_part(tail);
+    if whole < count {
+        let exp = math::exp(V::load_part(&row[whole..count], none) * scale - largest);
+        exp.store_some(&mut row[whole..if whole + V::LANES <= room { whole + V::LANES } else { count }]);
         sum = sum + exp;
     }
     sum.sum()
@@ -55,7 +53,7 @@ pub(super) fn exponentials<V: Vector>(isa: V::Isa, row: &mut [f32], scale: f32) 
 mod tests {
     use proptest::prelude::*;
 
-    use crate::kernels::arch::twins;
+    use crate::kernels::arch::{every, twins};
 
     /// A row's softmax by every instruction set, which all have to be as close to the twin's as `tolerance`.
     fn check(xs: &[f32], cols: usize, scale: f32, tolerance: f32) -> Vec<f32> {
@@ -84,6 +82,21 @@ mod tests {
             scale in 0.01..2.0_f32,
         ) {
             check(&xs, cols, scale, 1e-6);
+        }
+    }
+
+    #[test]
+    fn room_behind_a_row_changes_nothing_but_zeros() {
+        for kernels in every() {
+            for count in 1..40 {
+                let mut alone: Vec<f32> = (0..count).map(|at| (at * 7 % 11) as f32).collect();
+                let mut among = [&alone[..], &[7.5; 40]].concat();
+                let sums = [kernels.exponentials(&mut alone, count, 0.3), kernels.exponentials(&mut among, count, 0.3)];
+                assert_eq!(sums[0].to_bits(), sums[1].to_bits());
+                let (row, behind) = among.split_at(count);
+                let zeros = behind.iter().take_while(|&&x| x == 0.0).count();
+                assert!(row == alone && zeros < 16 && behind[zeros..].iter().all(|&x| x == 7.5));
+            }
         }
     }
 

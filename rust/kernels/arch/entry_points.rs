@@ -61,13 +61,13 @@ macro_rules! entry_points {
                 unsafe { run(*self, xs, cols, scale) }
             }
 
-            fn exponentials(&self, row: &mut [f32], scale: f32) -> f32 {
+            fn exponentials(&self, row: &mut [f32], count: usize, scale: f32) -> f32 {
                 #[target_feature(enable = $features)]
-                fn run(isa: $isa, row: &mut [f32], scale: f32) -> f32 {
-                    softmax::exponentials::<$vector>(isa, row, scale)
+                fn run(isa: $isa, row: &mut [f32], count: usize, scale: f32) -> f32 {
+                    softmax::exponentials::<$vector>(isa, row, count, scale)
                 }
                 // SAFETY: a token exists only where its features were detected.
-                unsafe { run(*self, row, scale) }
+                unsafe { run(*self, row, count, scale) }
             }
 
             fn rotate(&self, xs: &[f32], width: usize, stride: usize, turns: &[f32], turned: &mut [f32]) {
@@ -143,15 +143,21 @@ macro_rules! entry_points {
 macro_rules! products {
     ($features:literal, $micro:ty, $vectors:literal, $isa:expr, $product:expr, $panels:expr) => {{
         #[target_feature(enable = $features)]
-        unsafe fn run<I: Copy>(isa: I, product: &Product<'_>, panels: Range<usize>)
+        unsafe fn run<I: Copy, const VECTORS: usize>(isa: I, product: &Product<'_>, panels: Range<usize>)
         where
             <$micro as Micro>::Lanes: Vector<Isa = I>,
         {
             // SAFETY: the caller's.
-            unsafe { gemm::multiply::<$micro, $vectors>(isa, product, panels) };
+            unsafe { gemm::multiply::<$micro, $vectors, VECTORS>(isa, product, panels) };
         }
         // SAFETY: a token of this level exists only where the features were detected; the rest is the caller's.
-        unsafe { run($isa, $product, $panels) }
+        unsafe {
+            if $product.weights.outputs <= $product.weights.width / 2 {
+                run::<_, { $vectors / 2 }>($isa, $product, $panels)
+            } else {
+                run::<_, $vectors>($isa, $product, $panels)
+            }
+        }
     }};
 }
 

@@ -63,15 +63,8 @@ pub(in crate::kernels) fn minus_tail<V: Vector>(x: V) -> V {
         -0.000_001_902_064_2,
     ];
     // -2^r for |r| <= 1/2; relative error 1.9e-9.
-    const Q: [f32; 7] = [
-        -1.0,
-        -0.693_147_2,
-        -0.240_226_46,
-        -0.055_503_286,
-        -0.009_618_489,
-        -0.001_339_993_2,
-        -0.000_153_458_23,
-    ];
+    const Q: [f32; 7] =
+        [-1.0, -LN_2, -0.240_226_46, -0.055_503_286, -0.009_618_489, -0.001_339_993_2, -0.000_153_458_23];
     let log2 = x.mul_add(polynomial(x, P), x.like(-1.0));
     let power = log2.round();
     polynomial(log2 - power, Q).scale(power)
@@ -165,11 +158,6 @@ mod tests {
     #[test]
     fn x_times_the_tail_is_close() {
         let exact = |x: f64| -0.5 * x.abs().min(13.0) * libm::erfc(x.abs() / std::f64::consts::SQRT_2);
-        check!(
-            |x| minus_tail(x.abs().at_most(x.like(13.0))) * x.abs().at_most(x.like(13.0)),
-            exact,
-            0.0,
-            4.5e-8
-        );
+        check!(|x| minus_tail(x.abs().at_most(x.like(13.0))) * x.abs().at_most(x.like(13.0)), exact, 0.0, 4.5e-8);
     }
 }

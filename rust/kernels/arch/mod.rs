@@ -50,8 +50,8 @@ pub(super) trait Kernels: Sync {
         None
     }
 
-    /// `exp(scale * x - max)` of one row, in place; their sum.
-    fn exponentials(&self, row: &mut [f32], scale: f32) -> f32;
+    /// `exp(scale * x - max)` of the first `count` of a row, in place; their sum. What follows may become 0.
+    fn exponentials(&self, row: &mut [f32], count: usize, scale: f32) -> f32;
 
     /// Rows of `inputs` numbers, each `stride` after the one before, to rows of cells of two bfloat16.
     fn narrow(&self, xs: &[f32], inputs: usize, stride: usize, rows: &mut [u32]);

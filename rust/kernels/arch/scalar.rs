@@ -99,8 +99,8 @@ impl Kernels for Scalar {
         }
     }
 
-    fn exponentials(&self, row: &mut [f32], scale: f32) -> f32 {
-        exponentials(row, scale) as f32
+    fn exponentials(&self, row: &mut [f32], count: usize, scale: f32) -> f32 {
+        exponentials(&mut row[..count], scale) as f32
     }
 }
 

@@ -70,17 +70,18 @@ impl Head<'_> {
             let block = first..queries.end.min(first + block);
             let mut seen = self.scheme.span.of(block.clone(), length);
             seen.start -= seen.start % panel; // whole panels are left out, and whole pairs of values
-            let (rows, columns) = (block.len(), seen.len());
-            let scores = grown(scores, rows * columns);
+            // Rows have room for what products give beside the keys: to store some lanes of a vector takes longer.
+            let (rows, stride) = (block.len(), seen.len().next_multiple_of(panel / 2));
+            let scores = grown(scores, rows * stride);
             let (start, turns) = (self.rows.start, self.turns(first));
             let cells = self.cells(queries_of, start + first..start + block.end, turns, room);
-            self.product(rows, cells, keys, seen.clone(), Out::new(scores, columns));
+            self.product(rows, cells, keys, seen.start..seen.start + stride, Out::new(scores, stride));
             terms.add(self, cells, block.clone(), &seen, scores);
             factors.clear();
-            for (query, row) in block.clone().zip(scores.chunks_exact_mut(columns)) {
+            for (query, row) in block.clone().zip(scores.chunks_exact_mut(stride)) {
                 factors.push(1.0 / self.exponentials(query, &seen, row));
             }
-            self.mix(scores, &seen, values, &mut room.narrow, out.from(first - queries.start, 0));
+            self.mix((scores, stride), &seen, values, &mut room.narrow, out.from(first - queries.start, 0));
             for (row, factor) in factors.iter().enumerate() {
                 // SAFETY: no other task has this head of these rows; the slice is gone before the next one is made.
                 let mixed = unsafe { out.row(first - queries.start + row, 0, self.width) };
@@ -96,21 +97,28 @@ impl Head<'_> {
         let own = self.scheme.span.of(query..query + 1, self.keys.len());
         let own = own.start - seen.start..own.end - seen.start;
         row[..own.start].fill(0.0);
-        row[own.end..].fill(0.0);
+        row[own.end..seen.len()].fill(0.0);
         // A table is added after scaling.
         let scale = if matches!(self.scheme.scores, Scores::Table(_)) { 1.0 } else { self.scheme.scale };
-        self.kernels.exponentials(&mut row[own], scale)
+        self.kernels.exponentials(&mut row[own.start..], own.len(), scale)
     }
 
-    /// Rows of packed values, as `shares [rows, seen]` say, not yet divided by the sum of these.
-    fn mix(&self, shares: &[f32], seen: &Range<usize>, values: &[u32], narrow: &mut Vec<u32>, out: Out<'_>) {
+    /// Rows of packed values, as shares `[rows, seen]`, which are a stride apart, say, not yet divided by the sum of these.
+    fn mix(
+        &self,
+        (shares, stride): (&[f32], usize),
+        seen: &Range<usize>,
+        values: &[u32],
+        narrow: &mut Vec<u32>,
+        out: Out<'_>,
+    ) {
         let (dtype, panel) = (self.scheme.dtype, self.kernels.panel_width());
-        let (rows, depth) = (shares.len() / seen.len(), dtype.cells(seen.len()));
+        let (rows, depth) = (shares.len() / stride, dtype.cells(seen.len()));
         let cells: (&[u32], _) = if dtype == Dtype::Float32 {
-            (bytemuck::cast_slice(shares), seen.len())
+            (bytemuck::cast_slice(shares), stride)
         } else {
             let narrow = grown(narrow, rows * depth);
-            self.kernels.narrow(shares, seen.len(), seen.len(), narrow);
+            self.kernels.narrow(shares, seen.len(), stride, narrow);
             (narrow, depth)
         };
         let (whole, start) = (dtype.cells(self.keys.len()), dtype.cells(seen.start));

@@ -60,7 +60,7 @@ impl Terms {
         }
     }
 
-    /// Adds the terms to the scores of a block of queries, `[queries, seen keys]`.
+    /// Adds the terms to the scores of a block of queries, `[queries, seen keys]`, whose rows may be longer.
     pub(super) fn add(
         &mut self,
         head: &Head<'_>,
@@ -69,7 +69,8 @@ impl Terms {
         seen: &Range<usize>,
         scores: &mut [f32],
     ) {
-        let rows_of = block.clone().zip(scores.chunks_exact_mut(seen.len()));
+        let rows_of = scores.chunks_exact_mut(scores.len() / block.len());
+        let rows_of = block.clone().zip(rows_of.map(|row| &mut row[..seen.len()]));
         match head.scheme.scores {
             Scores::Plain => {}
             Scores::Table(table) => {
