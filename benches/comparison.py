@@ -79,10 +79,15 @@ def in_turn(calls: dict[str, Callable[[], Any]], rounds: int, each: int = EACH) 
             time.sleep(PAUSE)
             call()
             for _ in range(each):
-                start = time.perf_counter()
-                call()
-                times[name].append(time.perf_counter() - start)
+                times[name].append(seconds(call))
     return times
+
+
+def seconds(call: Callable[[], Any]) -> float:
+    """How long it takes once."""
+    start = time.perf_counter()
+    call()
+    return time.perf_counter() - start
 
 
 def bare(graph: Graph, ids: np.ndarray, mask: np.ndarray) -> Callable[[], Any]:

@@ -3,14 +3,13 @@
 from __future__ import annotations
 
 import statistics
-import time
 from collections.abc import Callable, Iterator
 from functools import partial
 from typing import Any
 
 import pytest
 import tagger
-from comparison import OURS, Engines, in_turn
+from comparison import OURS, Engines, in_turn, seconds
 from engines import transformers_pipeline
 from report import Report
 from subjects import BART_LARGE, DEBERTA, MODERNBERT, RERANKER, XLM_ROBERTA_LARGE, Subject
@@ -80,19 +79,13 @@ def test_reranking(family_report: Report) -> None:
     pipe = candlewick.pipeline("text-classification", folder, dtype="int8", quality="skip", threads=THREADS)
     reference = transformers_pipeline(RERANKER, THREADS)
     pairs = [{"text": query, "text_pair": document} for document in documents]
-    ours, best = [], []
-    for _ in range(3):
-        start = time.perf_counter()
-        pipe.rank(query, documents)
-        ours.append(time.perf_counter() - start)
-    for size in (1, 8, 16, 32):
-        start = time.perf_counter()
-        reference(pairs, size)
-        best.append(time.perf_counter() - start)
-    ratio = min(best) / statistics.median(ours)
+    ours = statistics.median(seconds(partial(pipe.rank, query, documents)) for _ in range(3))
+    best = min(seconds(partial(reference, pairs, size)) for size in (1, 8, 16, 32))
     what = f"{DOCUMENTS} documents of {TOKENS} tokens against a query, {RERANKER.title}, int8"
-    family_report.fact(what, f"{statistics.median(ours):.2f} s")
-    family_report.fact(f"{what}: transformers pipeline (float32, best of batch 1, 8, 16, 32) over it", f"{ratio:.1f}")
+    family_report.fact(what, f"{ours:.2f} s")
+    family_report.fact(
+        f"{what}: transformers pipeline (float32, best of batch 1, 8, 16, 32) over it", f"{best / ours:.1f}"
+    )
 
 
 #: Sentences of 20 words, and rounds: a few, and a page.

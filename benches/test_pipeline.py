@@ -4,14 +4,13 @@ from __future__ import annotations
 
 import hashlib
 import statistics
-import time
 from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from functools import partial
 from typing import Any
 
 import pytest
-from comparison import OURS, Engines, bare, in_turn
+from comparison import OURS, Engines, bare, in_turn, seconds
 from engines import Graph, transformers_pipeline
 from report import Report
 from subjects import BERT
@@ -90,15 +89,8 @@ def hashes(other: ThreadPoolExecutor, duration: float) -> Callable[[], Any]:
     data = bytes(round(len(block) * share))
 
     def call() -> None:
-        half = other.submit(hashlib.sha256, data)
+        there = other.submit(hashlib.sha256, data)
         hashlib.sha256(data)
-        half.result()
+        there.result()
 
     return call
-
-
-def seconds(call: Callable[[], Any]) -> float:
-    """How long it takes once."""
-    start = time.perf_counter()
-    call()
-    return time.perf_counter() - start

@@ -43,7 +43,7 @@ pub(super) fn exponentials<V: Vector>(isa: V::Isa, row: &mut [f32], count: usize
     }
     if whole < count {
         let exp = math::exp(V::load_part(&row[whole..count], none) * scale - largest);
-        exp.store_some(&mut row[whole..if whole + V::LANES <= room { whole + V::LANES } else { count }]);
+        exp.store_some(&mut row[whole..room.min(whole + V::LANES)]);
         sum = sum + exp;
     }
     sum.sum()

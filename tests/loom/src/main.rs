@@ -1,5 +1,6 @@
-//! `rust/kernels/team.rs` itself, with the parts that it shares out, over loom's threads and atomics: each case runs it in every order of events that the
-//! memory model allows, with at most three switches that nobody asked for. A case that can go wrong panics or never ends.
+//! `rust/kernels/team.rs` itself, with the parts that it shares out, over loom's threads and atomics: each case runs it in
+//! every order of events that the memory model allows, with at most three switches that nobody asked for. A case that can
+//! go wrong panics or never ends.
 #![allow(clippy::unwrap_used, dead_code)]
 
 use std::panic::{AssertUnwindSafe, catch_unwind};
