@@ -5,7 +5,9 @@ from __future__ import annotations
 import datetime
 import platform
 import re
+import shutil
 import statistics
+import subprocess
 from pathlib import Path
 from typing import TypeAlias
 
@@ -89,10 +91,14 @@ def _table(title: str, rows: dict[str, Row]) -> list[str]:
 
 
 def processor() -> str:
-    """Its name and the instruction sets that matter here."""
+    """Its name, its kind as compilers call it (several are sold under one name), and the instruction sets that matter."""
     info = Path("/proc/cpuinfo").read_text(encoding="utf-8") if Path("/proc/cpuinfo").exists() else ""
     name = re.search(r"^model name\s*: (.*)$", info, re.MULTILINE)
     flags = re.search(r"^flags\s*: (.*)$", info, re.MULTILINE)
     known = ("avx2", "avx512f", "avx512_vnni", "avx512_bf16", "amx_int8")
     have = [flag for flag in known if flags and flag in flags.group(1).split()]
-    return f"{name.group(1) if name else platform.processor()} ({', '.join(have) or platform.machine()})"
+    names = [name.group(1) if name else platform.processor()]
+    if rustc := shutil.which("rustc"):
+        targets = subprocess.run([rustc, "--print", "target-cpus"], capture_output=True, check=True, text=True).stdout
+        names += re.findall(r"native .*\(currently (\S+)\)", targets)
+    return f"{', '.join(names)} ({', '.join(have) or platform.machine()})"
