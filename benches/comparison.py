@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import statistics
 import time
 from collections.abc import Callable
+from functools import partial
 from typing import Any
 
 import numpy as np
@@ -55,6 +57,12 @@ class Engines:
         times = in_turn(calls, rounds)
         alone = _cli_bench.measure(self.ours, text, _native.machine(True, self.threads))
         report.add(self.subject.title, self.dtype, self.threads, f"{tokens} tokens", times, alone.share_of_limit)
+
+    def share(self, texts: list[str], counts: list[int]) -> float:
+        """The share of the machine's limit that candlewick reaches with several texts of so many tokens in one call."""
+        machine = _native.machine(True, self.threads)
+        call = partial(self.ours, texts)
+        return max(_cli_bench.least(self.ours, counts, machine)) / statistics.median(seconds(call) for _ in range(EACH))
 
     def check(self) -> dict[str, float]:
         """All answer the same, as far as their numbers allow: the share of float32's labels that each one finds."""

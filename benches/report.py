@@ -91,7 +91,7 @@ def _table(title: str, rows: dict[str, Row]) -> list[str]:
 
 
 def processor() -> str:
-    """Its name, its kind as compilers call it (several are sold under one name), and the instruction sets that matter."""
+    """Its name, its kind as compilers call it (one name is sold for several), and the instruction sets that matter."""
     info = Path("/proc/cpuinfo").read_text(encoding="utf-8") if Path("/proc/cpuinfo").exists() else ""
     name = re.search(r"^model name\s*: (.*)$", info, re.MULTILINE)
     flags = re.search(r"^flags\s*: (.*)$", info, re.MULTILINE)

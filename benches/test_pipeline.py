@@ -65,7 +65,7 @@ def test_many_texts(engines: Engines, report: Report) -> None:
     if engines.dtype == "bfloat16":
         pytest.skip("float32 and int8 say enough")
     texts = Texts().mixed(128)
-    tokens = sum(int(engines.ids([text])[1].sum()) for text in texts)
+    counts = [int(engines.ids([text])[1].sum()) for text in texts]
     ordered = sorted(texts, key=len)
     batches = [engines.ids(ordered[at : at + BATCH]) for at in range(0, len(ordered), BATCH)]
 
@@ -74,7 +74,8 @@ def test_many_texts(engines: Engines, report: Report) -> None:
 
     calls = {OURS: lambda: engines.ours(texts)} | {name: graph(run) for name, run in engines.peers.items()}
     times = in_turn(calls, 2, each=1)
-    report.add(BERT.title, engines.dtype, engines.threads, f"128 texts, {tokens:,} tokens", times)
+    share = engines.share(texts, counts)
+    report.add(BERT.title, engines.dtype, engines.threads, f"128 texts, {sum(counts):,} tokens", times, share)
     if (engines.dtype, engines.threads) == ("int8", 2):
         reference = transformers_pipeline(BERT, engines.threads, aggregation_strategy="simple")
         best = min(seconds(partial(reference, texts, size)) for size in (1, 8, 16))

@@ -98,11 +98,7 @@ def measure(pipe: Any, text: str, machine: dict[str, Any]) -> Row:
     once = dict(pipe._native.profile(text, 3))["call"]
     times = dict(pipe._native.profile(text, max(5, min(ROUNDS, int(SECONDS / once)))))
     call = times.pop("call")
-    bytes_, dense, attention = pipe._native.work(tokens)
-    dtype = pipe.info["dtype"]
-    scores = "float32" if dtype == "float32" or not machine["bfloat16"] else "bfloat16"
-    reading = bytes_ / machine["bandwidth"]
-    computing = dense / machine[f"{dtype}_rate"] + attention / machine[f"{scores}_rate"]
+    reading, computing = least(pipe, [tokens], machine)
     limit = max(reading, computing)
     return Row(
         tokens=tokens,
@@ -113,6 +109,17 @@ def measure(pipe: Any, text: str, machine: dict[str, Any]) -> Row:
         bound_by="memory" if reading > computing else "arithmetic",
         stages_ms={name: seconds * 1e3 for name, seconds in times.items()},
     )
+
+
+def least(pipe: Any, tokens: list[int], machine: dict[str, Any]) -> tuple[float, float]:
+    """Seconds that a call with texts of so many tokens takes to read the weights once, and to do the operations."""
+    works = [pipe._native.work(count) for count in tokens]
+    bytes_ = max(work[0] for work in works)
+    dense, attention = (sum(work[part] for work in works) for part in (1, 2))
+    dtype = pipe.info["dtype"]
+    scores = "float32" if dtype == "float32" or not machine["bfloat16"] else "bfloat16"
+    computing = dense / machine[f"{dtype}_rate"] + attention / machine[f"{scores}_rate"]
+    return bytes_ / machine["bandwidth"], computing
 
 
 def _heading(info: dict[str, Any], machine: dict[str, Any]) -> list[str]:
