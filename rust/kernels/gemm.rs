@@ -136,11 +136,13 @@ pub(super) fn stays(rows: usize, depth: usize) -> bool {
     depth <= K_BLOCK && rows * depth * size_of::<u32>() <= ROW_BYTES
 }
 
-/// Rows of the tallest tile. What did not pay with 8 rows, which pass over a panel twice: fetching the next panel ahead
-/// (1.3 times as long), and tiles of 12 rows and half a panel (1.8 times).
+/// Rows of the tallest tile. With 8 rows, which pass over a panel twice, tiles of 12 rows and half a panel took 1.8 times as
+/// long.
 const ROWS: usize = 6;
 /// Cells of a line of memory.
 const LINE: usize = 16;
+/// How far ahead a tile's own panel is fetched: 8 KiB with 64 outputs. 4 to 16 KiB took as long.
+const STEPS_AHEAD: usize = 32;
 /// Outputs of the widest panel.
 pub(super) const WIDEST: usize = 64;
 
@@ -174,24 +176,28 @@ pub(super) unsafe fn multiply<M: Micro, const PANEL: usize, const VECTORS: usize
             for panel in panels.clone() {
                 for tile in 0..tiles {
                     let rows = top + tile * rows / tiles..top + (tile + 1) * rows / tiles;
-                    let place = Place { panel, first: rows.start, k: k.clone(), starts };
-                    let ahead = ahead(product, panel, tile, tiles, &k);
+                    let ahead = Ahead::new(product, panel, tile, tiles, &k);
+                    let few = ahead.few;
+                    let place = Place { panel, first: rows.start, k: k.clone(), starts, ahead };
                     // Whole vectors of sums that nothing follows go to their place at once.
                     let at_once = plain && panel * width + M::Lanes::LANES * VECTORS <= outputs;
-                    let into = if at_once { product.out.from(rows.start, panel * width) } else { scratch };
+                    let to = if at_once { product.out.from(rows.start, panel * width) } else { scratch };
                     let tile = Tile { panel, first: rows.start, rows: rows.len(), sums: scratch };
                     // SAFETY: the caller's; the scratch memory is ours alone.
                     unsafe {
                         if !starts {
                             tile.resume(product);
                         }
-                        match rows.len() {
-                            1 => accumulate::<M, 1, PANEL, VECTORS>(isa, product, &place, ahead, scratch, into),
-                            2 => accumulate::<M, 2, PANEL, VECTORS>(isa, product, &place, ahead, scratch, into),
-                            3 => accumulate::<M, 3, PANEL, VECTORS>(isa, product, &place, ahead, scratch, into),
-                            4 => accumulate::<M, 4, PANEL, VECTORS>(isa, product, &place, ahead, scratch, into),
-                            5 => accumulate::<M, 5, PANEL, VECTORS>(isa, product, &place, ahead, scratch, into),
-                            _ => accumulate::<M, ROWS, PANEL, VECTORS>(isa, product, &place, ahead, scratch, into),
+                        match (rows.len(), few) {
+                            (1, _) => accumulate::<M, 1, PANEL, VECTORS, true>(isa, product, place, scratch, to),
+                            (2, _) => accumulate::<M, 2, PANEL, VECTORS, true>(isa, product, place, scratch, to),
+                            (3, _) => accumulate::<M, 3, PANEL, VECTORS, true>(isa, product, place, scratch, to),
+                            (4, true) => accumulate::<M, 4, PANEL, VECTORS, true>(isa, product, place, scratch, to),
+                            (4, false) => accumulate::<M, 4, PANEL, VECTORS, false>(isa, product, place, scratch, to),
+                            (5, true) => accumulate::<M, 5, PANEL, VECTORS, true>(isa, product, place, scratch, to),
+                            (5, false) => accumulate::<M, 5, PANEL, VECTORS, false>(isa, product, place, scratch, to),
+                            (_, true) => accumulate::<M, ROWS, PANEL, VECTORS, true>(isa, product, place, scratch, to),
+                            _ => accumulate::<M, ROWS, PANEL, VECTORS, false>(isa, product, place, scratch, to),
                         }
                         if at_once {
                             continue;
@@ -208,21 +214,35 @@ pub(super) unsafe fn multiply<M: Micro, const PANEL: usize, const VECTORS: usize
     }
 }
 
-/// While tiles of a panel are computed the next panel is fetched, at most a line with every step of `k`: memory and
-/// arithmetic are busy at the same time (0.87 of the time with 32 rows). float32, which has the most bytes for its
-/// arithmetic, is fetched evenly over all tiles (0.96 with 32 to 128 rows). Of narrow numbers the first tile waits for its own
-/// panel and fetches nothing, unless all are needed (0.95 with 16 rows); evenly they took 1.01 to 1.02. Gives where, and how
-/// many cells further with every step of `k`.
-fn ahead(product: &Product<'_>, panel: usize, tile: usize, tiles: usize, k: &Range<usize>) -> (*const u32, usize) {
-    let Panels { cells, depth, width, dtype, .. } = product.weights;
-    let (stride, waits) = match dtype {
-        Dtype::Float32 => (width.div_ceil(tiles).min(LINE), 0),
-        Dtype::Bfloat16 | Dtype::Int8 => (LINE, usize::from(tiles * LINE > width)),
-    };
-    let start = |tile: usize| (panel + 1) * depth * width + k.start * width + tile * k.len() * stride;
-    match tile.checked_sub(waits) {
-        Some(tile) if tile * stride < width && start(tile) < cells.len() => (cells[start(tile)..].as_ptr(), stride),
-        _ => (cells.as_ptr(), 0),
+/// What a tile fetches with every step of `k`, so that memory and arithmetic are busy at the same time.
+struct Ahead {
+    /// Cells of the next panel from here on.
+    next: *const u32,
+    /// So many of them with every step.
+    stride: usize,
+    /// Whether it is one of so few tiles that a line with every step would not be the whole panel.
+    few: bool,
+    /// Whether the tile's own panel is fetched, too, [`STEPS_AHEAD`].
+    own: bool,
+}
+
+impl Ahead {
+    /// The next panel is fetched evenly while all tiles of this one are computed (0.87 of the time with 32 rows, and again with
+    /// 8). Of narrow numbers the first of many tiles waits for its own panel and fetches nothing, which is better by 0.98.
+    /// Fetches get lost where memory can't keep up, so the first of few tiles asks for its own panel once more (0.9 with 8
+    /// rows, Zen 4).
+    fn new(product: &Product<'_>, panel: usize, tile: usize, tiles: usize, k: &Range<usize>) -> Self {
+        let Panels { cells, depth, width, dtype, .. } = product.weights;
+        let few = tiles * LINE <= width;
+        let waits = dtype != Dtype::Float32 && !few;
+        let stride = if waits { LINE } else { width.div_ceil(tiles) };
+        let start = |tile: usize| (panel + 1) * depth * width + k.start * width + tile * k.len() * stride;
+        let next = tile.checked_sub(waits.into()).filter(|tile| tile * stride < width).map_or(cells.len(), start);
+        let (next, stride) = match cells.get(next..) {
+            Some(next) if !next.is_empty() => (next.as_ptr(), stride),
+            _ => (cells.as_ptr(), 0),
+        };
+        Self { next, stride, few, own: few && tile == 0 }
     }
 }
 
@@ -233,27 +253,28 @@ struct Place {
     k: Range<usize>,
     /// Whether `k` is the first part: nothing is there to go on with.
     starts: bool,
+    ahead: Ahead,
 }
 
 /// The sums of a tile of `COUNT` rows, on top of those in `scratch` unless it starts. Loops and no closures: a closure that
-/// is not inlined could not use the instructions.
+/// is not inlined could not use the instructions. Whether it is one of `FEW` tiles is known to the compiler, as a branch
+/// with every step costs many tiles 1.02.
 ///
 /// # Safety
 /// - That of [`multiply`], and nobody else uses `scratch` and, of `into`, the first `COUNT` rows' first vectors.
 #[allow(unsafe_code)]
 #[inline(always)]
-unsafe fn accumulate<M: Micro, const COUNT: usize, const PANEL: usize, const VECTORS: usize>(
+unsafe fn accumulate<M: Micro, const COUNT: usize, const PANEL: usize, const VECTORS: usize, const FEW: bool>(
     isa: <M::Lanes as Vector>::Isa,
     product: &Product<'_>,
-    place: &Place,
-    (ahead, stride): (*const u32, usize),
+    place: Place,
     scratch: Out<'_>,
     into: Out<'_>,
 ) {
     let (lanes, used) = (M::Lanes::LANES, M::Lanes::LANES * VECTORS);
     let Panels { cells, depth, width, integers, .. } = product.weights;
     assert!(width == lanes * PANEL && used <= width && width <= WIDEST && M::INTEGERS == integers.is_some());
-    let (column, k) = (place.panel * width, &place.k);
+    let (column, k, ahead) = (place.panel * width, place.k, place.ahead);
     let panel = &cells[place.panel * depth * width..][k.start * width..k.end * width];
     let mut rows: [&[u32]; COUNT] = [&[]; COUNT];
     for (index, row) in rows.iter_mut().enumerate() {
@@ -278,7 +299,12 @@ unsafe fn accumulate<M: Micro, const COUNT: usize, const PANEL: usize, const VEC
     }
 
     for k in 0..k.len() {
-        M::Lanes::fetch(isa, ahead.wrapping_add(k * stride));
+        for line in (0..if FEW { width } else { LINE }).step_by(LINE) {
+            M::Lanes::fetch(isa, ahead.next.wrapping_add(k * ahead.stride + line));
+            if FEW && ahead.own {
+                M::Lanes::fetch(isa, panel.as_ptr().wrapping_add((k + STEPS_AHEAD) * width + line));
+            }
+        }
         // SAFETY: the panel has `width` cells for each `k`.
         let mut w = [unsafe { M::Lanes::load_cells(isa, panel.as_ptr().add(k * width)) }; VECTORS];
         for (vector, w) in w.iter_mut().enumerate().skip(1) {
