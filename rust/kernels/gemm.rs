@@ -177,7 +177,6 @@ pub(super) unsafe fn multiply<M: Micro, const PANEL: usize, const VECTORS: usize
                 for tile in 0..tiles {
                     let rows = top + tile * rows / tiles..top + (tile + 1) * rows / tiles;
                     let ahead = Ahead::new(product, panel, tile, tiles, &k);
-                    let few = ahead.few;
                     let place = Place { panel, first: rows.start, k: k.clone(), starts, ahead };
                     // Whole vectors of sums that nothing follows go to their place at once.
                     let at_once = plain && panel * width + M::Lanes::LANES * VECTORS <= outputs;
@@ -188,7 +187,7 @@ pub(super) unsafe fn multiply<M: Micro, const PANEL: usize, const VECTORS: usize
                         if !starts {
                             tile.resume(product);
                         }
-                        match (rows.len(), few) {
+                        match (rows.len(), place.ahead.few) {
                             (1, _) => accumulate::<M, 1, PANEL, VECTORS, true>(isa, product, place, scratch, to),
                             (2, _) => accumulate::<M, 2, PANEL, VECTORS, true>(isa, product, place, scratch, to),
                             (3, _) => accumulate::<M, 3, PANEL, VECTORS, true>(isa, product, place, scratch, to),
