@@ -21,8 +21,8 @@ from candlewick import _cli_bench, _native
 #: Seconds before an engine's turn: threads of the one before may still be spinning (CTranslate2's for 0.2 s), and would
 #: take a core from this one. Then one call that nobody times, as caches are cold, and so many that count.
 PAUSE, EACH = 0.3, 4
-#: How often the machine's limit is measured for a share of it.
-SHARES = 3
+#: How often several texts are answered for a share of the machine's limit.
+SHARES = 7
 #: Largest difference of logits between two engines in float32; of narrow numbers, the share of labels that agree with
 #: float32's at least: weights are random, so many labels are close.
 TOLERANCE, AGREEMENT = 5e-4, 0.7
@@ -57,17 +57,14 @@ class Engines:
         ids, mask = self.ids([text])
         calls = {OURS: lambda: self.ours(text)} | {name: bare(graph, ids, mask) for name, graph in self.peers.items()}
         times = in_turn(calls, rounds)
-        share = self._share(lambda machine: _cli_bench.measure(self.ours, text, machine).share_of_limit)
+        share = _cli_bench.measure(self.ours, text, _native.Yardstick(self.threads)).share_of_limit
         report.add(self.subject.title, self.dtype, self.threads, f"{tokens} tokens", times, share)
 
     def share(self, texts: list[str], counts: list[int]) -> float:
         """The share of the machine's limit that candlewick reaches with several texts of so many tokens in one call."""
-        least = partial(_cli_bench.least, self.ours, counts)
-        return self._share(lambda machine: max(least(machine)) / seconds(partial(self.ours, texts)))
-
-    def _share(self, of: Callable[[dict[str, Any]], float]) -> float:
-        """The median of some shares, each of the machine as it was just before: others use it, too, now and then."""
-        return statistics.median(of(_native.machine(True, self.threads)) for _ in range(SHARES))
+        yardstick, call = _native.Yardstick(self.threads), partial(seconds, partial(self.ours, texts))
+        found = _cli_bench.moments(self.ours, counts, yardstick, call, SHARES)
+        return statistics.median(moment.share for moment in found)
 
     def check(self) -> dict[str, float]:
         """All answer the same, as far as their numbers allow: the share of float32's labels that each one finds."""

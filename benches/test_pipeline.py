@@ -19,7 +19,7 @@ from texts import Texts
 #: Tokens of a text, special ones included, and how often each engine answers it.
 LENGTHS = [(8, 60), (32, 40), (128, 20), (512, 8)]
 #: Texts that peers pad to one length, and requests for the tail of the distribution.
-BATCH, REQUESTS, RUN = 16, 2_000, 100
+BATCH, REQUESTS, RUN = 16, 2_000, 20
 #: What has a tail, too, where the machine is shared.
 HASHES = "hashes on both processors, as long as candlewick"
 

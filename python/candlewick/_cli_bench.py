@@ -1,21 +1,26 @@
 """`candlewick bench`: a model's speed on this machine, where the time goes, and the share of the machine's limit.
 
-No answer can take less time than its weights take to be read, or its operations to be done; the machine's rates for
-both are measured first. What is computed and how it is bounded is in `Work` and `Limits` of the Rust core.
+No answer can take less time than its weights take to be read, or its operations to be done. The machine's rates for
+both are measured between the answers, because a shared machine is twice as fast in one moment as in the next. What is
+computed and how it is bounded is in `Work` and `Yardstick` of the Rust core.
 """
 
 from __future__ import annotations
 
 import json
+import statistics
+from collections.abc import Callable
 from dataclasses import asdict, dataclass
-from typing import Any
+from typing import Any, NamedTuple
 
 from candlewick import _native
 from candlewick.errors import ParameterError
 from candlewick.pipeline import pipeline
 
-#: Answers that a length is timed with, and seconds that it may take.
-ROUNDS = 200
+#: Seconds of answers between two measurements of the machine, which take as long; rounds of that, at least and at most;
+#: and seconds of answers that they may take together.
+EACH = 0.08
+LEAST_ROUNDS, ROUNDS = 7, 30
 SECONDS = 2.0
 TEXT = "My name is Hannah Osei and I have worked for Brightwater Logistics in Rotterdam since the spring of 2019. "
 DEMO = "token-classification"
@@ -23,7 +28,7 @@ DEMO = "token-classification"
 
 @dataclass
 class Row:
-    """One length: times in milliseconds."""
+    """One length: medians, times in milliseconds. The limit is as much of the call as the share says."""
 
     tokens: int
     call_ms: float
@@ -51,12 +56,12 @@ def run(
         if max(counts) > pipe.max_tokens:
             raise ParameterError(f"--tokens: expected at most {pipe.max_tokens} for this model, got {max(counts)}")
         info = pipe.info
-        machine = _native.machine(True, info["threads"])
+        machine, yardstick = _native.machine(True, info["threads"]), _native.Yardstick(info["threads"])
         if format_ == "table":
             print("\n".join(_heading(info, machine)))
         rows = []
         for count in counts:
-            rows.append(measure(pipe, _text(pipe, count), machine))
+            rows.append(measure(pipe, _text(pipe, count), yardstick))
             print(_line(rows[-1]) if format_ == "table" else json.dumps(asdict(rows[-1])), flush=True)
         if format_ == "table":
             print("\n".join(["", *_advice(rows, info, machine)]))
@@ -92,34 +97,68 @@ def _whole(pipe: Any) -> dict[str, Any]:
     return {"truncation": True} if pipe.task == "text-classification" else {}
 
 
-def measure(pipe: Any, text: str, machine: dict[str, Any]) -> Row:
-    """Time one text, and compare with what `machine`, which was measured, can do."""
+class Moment(NamedTuple):
+    """Seconds of a call, and what the machine took at least, at that time, to read its weights and to compute."""
+
+    call: float
+    reading: float
+    computing: float
+
+    @property
+    def share(self) -> float:
+        """The share of the machine's limit that the call reached."""
+        return max(self.reading, self.computing) / self.call
+
+
+def measure(pipe: Any, text: str, yardstick: _native.Yardstick) -> Row:
+    """Time one text, and compare with what the machine can do."""
     tokens = _count(pipe, text)
     once = dict(pipe._native.profile(text, 3))["call"]
-    times = dict(pipe._native.profile(text, max(5, min(ROUNDS, int(SECONDS / once)))))
-    call = times.pop("call")
-    reading, computing = least(pipe, [tokens], machine)
-    limit = max(reading, computing)
+    each = max(1, round(EACH / once))
+    rounds = max(LEAST_ROUNDS, min(ROUNDS, int(SECONDS / (each * once))))
+    profiles = []
+
+    def call() -> float:
+        profiles.append(dict(pipe._native.profile(text, each)))
+        return float(profiles[-1]["call"])
+
+    found = moments(pipe, [tokens], yardstick, call, rounds)
+    share = statistics.median(moment.share for moment in found)
+    memory = statistics.median(moment.reading - moment.computing for moment in found) > 0
+    stages = sorted(profiles, key=lambda profile: profile["call"])[rounds // 2]
+    seconds = stages.pop("call")
     return Row(
         tokens=tokens,
-        call_ms=call * 1e3,
-        tokens_per_s=tokens / call,
-        limit_ms=limit * 1e3,
-        share_of_limit=limit / call,
-        bound_by="memory" if reading > computing else "arithmetic",
-        stages_ms={name: seconds * 1e3 for name, seconds in times.items()},
+        call_ms=seconds * 1e3,
+        tokens_per_s=tokens / seconds,
+        limit_ms=seconds * share * 1e3,
+        share_of_limit=share,
+        bound_by="memory" if memory else "arithmetic",
+        stages_ms={name: time * 1e3 for name, time in stages.items()},
     )
 
 
-def least(pipe: Any, tokens: list[int], machine: dict[str, Any]) -> tuple[float, float]:
+def moments(
+    pipe: Any, tokens: list[int], yardstick: _native.Yardstick, call: Callable[[], float], rounds: int
+) -> list[Moment]:
+    """Calls with texts of so many tokens, which say their seconds, each between two measurements of the machine."""
+    found, before = [], least(pipe, tokens, yardstick.now())
+    for _ in range(rounds):
+        seconds, after = call(), least(pipe, tokens, yardstick.now())
+        found.append(Moment(seconds, *((one + other) / 2 for one, other in zip(before, after, strict=True))))
+        before = after
+    return found
+
+
+def least(pipe: Any, tokens: list[int], rates: dict[str, float]) -> tuple[float, float]:
     """Seconds that a call with texts of so many tokens takes to read the weights once, and to do the operations."""
     works = [pipe._native.work(count) for count in tokens]
     bytes_ = max(work[0] for work in works)
     dense, attention = (sum(work[part] for work in works) for part in (1, 2))
     dtype = pipe.info["dtype"]
-    scores = "float32" if dtype == "float32" or not machine["bfloat16"] else "bfloat16"
-    computing = dense / machine[f"{dtype}_rate"] + attention / machine[f"{scores}_rate"]
-    return bytes_ / machine["bandwidth"], computing
+    scores = "float32" if dtype == "float32" or not _native.machine(False)["bfloat16"] else "bfloat16"
+    computing = dense / rates[f"{dtype}_rate"] + attention / rates[f"{scores}_rate"]
+    return bytes_ / rates["bandwidth"], computing
 
 
 def _heading(info: dict[str, Any], machine: dict[str, Any]) -> list[str]:
@@ -127,7 +166,7 @@ def _heading(info: dict[str, Any], machine: dict[str, Any]) -> list[str]:
     return [
         f"{info['architecture']}, {info['linear_parameters'] / 1e6:.1f} M weights in {info['dtype']}, "
         f"{info['isa']}, {info['threads']} threads",
-        f"limits of this machine: {machine['bandwidth'] / 1e9:.0f} GB/s, {rate / 1e9:.0f} G operations/s in this type",
+        f"machine at its best: {machine['bandwidth'] / 1e9:.0f} GB/s, {rate / 1e9:.0f} G operations/s in this type",
         "",
         f"{'tokens':>6} {'ms':>8} {'tokens/s':>9} {'limit ms':>9} {'share':>6}  {'bound by':10}  where the time goes",
     ]

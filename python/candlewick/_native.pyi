@@ -16,6 +16,7 @@ __all__ = [
     "Server",
     "TextClassifier",
     "TokenClassifier",
+    "Yardstick",
     "__version__",
     "cache_clear",
     "cache_list",
@@ -36,6 +37,14 @@ class _LoadOptions(TypedDict, total=False):
 
 def machine(measure: bool, threads: int | None = None) -> dict[str, Any]:
     """What runs on this machine, and with `measure` its rates in bytes and operations a second on so many threads."""
+
+@final
+class Yardstick:
+    """Measures the rates of this machine again and again, on so many threads."""
+
+    def __new__(cls, threads: int) -> Yardstick: ...
+    def now(self) -> dict[str, float]:
+        """Give the rates of this moment, named as those of `machine`."""
 
 def cache_list(folder: str) -> list[tuple[str, str, int, float]]:
     """Give model, types, bytes and time of last use of each file of a packed cache."""

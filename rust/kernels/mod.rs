@@ -44,7 +44,7 @@ mod tiles;
 pub use activation::Activation;
 pub use attention::{Attention, Columns, PackedRows, Scores, Span, attention, cross_attention};
 pub use isa::{Isa, IsaError};
-pub use limits::Limits;
+pub use limits::{Limits, Yardstick};
 pub use linear::{Scratch, gate_outputs, gate_row, gated, linear};
 pub use lstm::{GATES, Inputs, Recurrence, lstm_row, lstm_step, lstm_units};
 pub use norm::Norm;

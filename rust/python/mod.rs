@@ -4,20 +4,17 @@ mod arguments;
 mod awaiting;
 mod classifiers;
 mod errors;
+mod machine;
 mod results;
 mod serving;
 mod work;
 
-use std::num::NonZeroUsize;
 use std::path::Path;
 use std::time::SystemTime;
 
 use pyo3::prelude::*;
-use pyo3::types::PyDict;
 
 use crate::config::Config;
-use crate::kernels::{Isa, Limits, Pool, isa};
-use crate::pipeline::threads_from_environment;
 use crate::weights;
 
 /// The task that a model folder's `config.json` names.
@@ -32,31 +29,6 @@ fn task_of(folder: &str) -> PyResult<&'static str> {
             "None",
         )),
     }
-}
-
-/// What runs on this machine, and with `measure` its rates in bytes and operations a second on so many threads.
-#[pyfunction]
-#[pyo3(signature = (measure, threads = None))]
-fn machine(py: Python<'_>, measure: bool, threads: Option<NonZeroUsize>) -> PyResult<Bound<'_, PyDict>> {
-    let isa = isa::selected().map_err(|error| errors::parameter(isa::VARIABLE, &error.allowed, &error.asked))?;
-    let dict = PyDict::new(py);
-    dict.set_item("isa", isa.name())?;
-    dict.set_item("available", Isa::available().into_iter().map(Isa::name).collect::<Vec<_>>())?;
-    dict.set_item("refused", isa::refused().map(|(isa, why)| format!("{isa}: {why}")))?;
-    dict.set_item("bfloat16", isa::has_bfloat16())?;
-    dict.set_item("int8", isa::int8_instruction())?;
-    let threads =
-        threads.map_or_else(threads_from_environment, |threads| Ok(Some(threads))).map_err(errors::to_exception)?;
-    dict.set_item("threads", Pool::new(threads).threads().get())?;
-    dict.set_item("processors", Pool::new(None).threads().get())?;
-    if measure {
-        let limits = py.detach(|| Limits::measure(threads)).map_err(|error| errors::to_exception(error.into()))?;
-        dict.set_item("bandwidth", limits.bandwidth)?;
-        dict.set_item("float32_rate", limits.float32)?;
-        dict.set_item("bfloat16_rate", limits.bfloat16)?;
-        dict.set_item("int8_rate", limits.int8)?;
-    }
-    Ok(dict)
 }
 
 /// The files of a packed cache: model, types, bytes, when it was last used in seconds since 1970.
@@ -82,11 +54,13 @@ mod _native {
     #[pymodule_export]
     use super::classifiers::{TextClassifier, TokenClassifier};
     #[pymodule_export]
+    use super::machine::{Yardstick, machine};
+    #[pymodule_export]
     use super::results::{Answers, Logits};
     #[pymodule_export]
     use super::serving::{Server, log_to_stderr};
     #[pymodule_export]
-    use super::{cache_clear, cache_list, machine, task_of};
+    use super::{cache_clear, cache_list, task_of};
 
     #[pymodule_export]
     #[expect(non_upper_case_globals, reason = "the name that Python expects")]
