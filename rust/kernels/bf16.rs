@@ -46,6 +46,7 @@ mod tests {
     use half::bf16;
 
     use super::*;
+    use crate::kernels::arch::every;
 
     #[test]
     fn rounding_is_that_of_the_half_crate() {
@@ -55,6 +56,33 @@ mod tests {
             let got = f32::from_bits(round(x) << 16);
             let expected = bf16::from_f32(x).to_f32();
             assert!(got.to_bits() == expected.to_bits() || got.is_nan() && expected.is_nan(), "{x:e}: {got:e}");
+        }
+    }
+
+    #[test]
+    fn every_instruction_set_rounds_alike() {
+        let special = [0.0, -0.0, f32::MIN_POSITIVE, f32::MAX, f32::MIN, f32::INFINITY, f32::NEG_INFINITY, f32::NAN];
+        let many = (0..=u32::MAX).step_by(65_521).map(f32::from_bits).filter(|x| !x.is_subnormal());
+        let xs: Vec<f32> = special.into_iter().chain(many).collect();
+        for kernels in every() {
+            for inputs in (1..100).chain([511, 512, 767]) {
+                let (stride, depth) = (inputs + 3, cells(inputs));
+                let count = xs.len() / stride;
+                let (mut expected, mut got) = (vec![0; count * depth], vec![7; count * depth + 1]);
+                narrow(&xs, inputs, stride, &mut expected);
+                kernels.narrow(&xs, inputs, stride, &mut got[..count * depth]);
+                assert_eq!(got.pop(), Some(7), "wrote past the end");
+                assert_eq!(got, expected, "{inputs} numbers in a row");
+            }
+        }
+    }
+
+    #[test]
+    fn what_is_too_small_for_a_product_may_become_nothing() {
+        for kernels in every() {
+            let (xs, mut row) = ([1e-40, -1e-40], [7]);
+            kernels.narrow(&xs, 2, 2, &mut row);
+            assert!(row[0] == round(xs[0]) | round(xs[1]) << 16 || row[0] == 0x8000_0000, "{:x}", row[0]);
         }
     }
 

@@ -22,7 +22,8 @@ macro_rules! operators {
 macro_rules! entry_points {
     (
         $isa:ident, $vector:ident, $features:literal,
-        panels of $vectors:literal, int8 plus $shift:expr, by $int8:expr, bfloat16 if $bfloat16:expr
+        panels of $vectors:literal, int8 plus $shift:expr, by $int8:expr,
+        bfloat16 if $bfloat16:expr, narrowed by $narrow:expr
     ) => {
         impl $crate::kernels::arch::Kernels for $isa {
             fn activate(&self, xs: &mut [f32], activation: Activation) {
@@ -101,8 +102,10 @@ macro_rules! entry_points {
                 fn run(xs: &[f32], inputs: usize, stride: usize, rows: &mut [u32]) {
                     bf16::narrow(xs, inputs, stride, rows);
                 }
-                // SAFETY: a token exists only where its features were detected.
-                unsafe { run(xs, inputs, stride, rows) }
+                if !($narrow)(*self, xs, inputs, stride, rows) {
+                    // SAFETY: a token exists only where its features were detected.
+                    unsafe { run(xs, inputs, stride, rows) }
+                }
             }
 
             fn quantize(&self, xs: &[f32], inputs: usize, rows: &mut [u32], factors: &mut [f32]) {

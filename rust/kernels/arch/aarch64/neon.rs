@@ -38,7 +38,8 @@ impl Neon {
 // Of 32 registers, tiles of 6 rows take 24 for sums, 4 for weights and 1 for a cell of a row.
 entry_points!(
     Neon, F32x4, "neon", panels of 4,
-    int8 plus int8::SIGNED, by Neon::int8, bfloat16 if |_: Self| false
+    int8 plus int8::SIGNED, by Neon::int8,
+    bfloat16 if |_: Self| false, narrowed by |_: Self, _: &_, _, _, _: &mut _| false
 );
 
 /// Exists only where [`Neon`] does.

@@ -36,7 +36,8 @@ impl Avx2 {
 
 entry_points!(
     Avx2, F32x8, "avx2,fma", panels of 2,
-    int8 plus int8::UNSIGNED, by Avx2::int8, bfloat16 if |_: Self| false
+    int8 plus int8::UNSIGNED, by Avx2::int8,
+    bfloat16 if |_: Self| false, narrowed by |_: Self, _: &_, _, _, _: &mut _| false
 );
 
 /// Exists only where [`Avx2`] does.
