@@ -172,7 +172,7 @@ fuzz: | tools  ## every fuzz target for FUZZ_SECONDS on the kept corpus
 	for target in config safetensors tokenizer sentencepiece request body; do \
 		echo "fuzz $$target"; \
 		mkdir -p fuzz/target/found/$$target; \
-		cargo +nightly fuzz run --sanitizer none $$target fuzz/target/found/$$target fuzz/corpus/$$target -- \
+		cargo +nightly fuzz run --sanitizer none --codegen-units 16 $$target fuzz/target/found/$$target fuzz/corpus/$$target -- \
 			-max_total_time=$(FUZZ_SECONDS) -timeout=20 -rss_limit_mb=4096 > fuzz/target/$$target.log 2>&1 \
 			|| { tail -n 60 fuzz/target/$$target.log; exit 1; }; \
 		grep Done fuzz/target/$$target.log; \
