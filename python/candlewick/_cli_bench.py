@@ -142,23 +142,27 @@ def moments(
     pipe: Any, tokens: list[int], yardstick: _native.Yardstick, call: Callable[[], float], rounds: int
 ) -> list[Moment]:
     """Calls with texts of so many tokens, which say their seconds, each between two measurements of the machine."""
-    found, before = [], least(pipe, tokens, yardstick.now())
+    takes = least(pipe, tokens)
+    found, before = [], takes(yardstick.now())
     for _ in range(rounds):
-        seconds, after = call(), least(pipe, tokens, yardstick.now())
+        seconds, after = call(), takes(yardstick.now())
         found.append(Moment(seconds, *((one + other) / 2 for one, other in zip(before, after, strict=True))))
         before = after
     return found
 
 
-def least(pipe: Any, tokens: list[int], rates: dict[str, float]) -> tuple[float, float]:
-    """Seconds that a call with texts of so many tokens takes to read the weights once, and to do the operations."""
+def least(pipe: Any, tokens: list[int]) -> Callable[[dict[str, float]], tuple[float, float]]:
+    """Say by rates how many seconds texts of so many tokens take to read the weights once, and to do the operations."""
     works = [pipe._native.work(count) for count in tokens]
     bytes_ = max(work[0] for work in works)
     dense, attention = (sum(work[part] for work in works) for part in (1, 2))
     dtype = pipe.info["dtype"]
     scores = "float32" if dtype == "float32" or not _native.machine(False)["bfloat16"] else "bfloat16"
-    computing = dense / rates[f"{dtype}_rate"] + attention / rates[f"{scores}_rate"]
-    return bytes_ / rates["bandwidth"], computing
+
+    def seconds(rates: dict[str, float]) -> tuple[float, float]:
+        return bytes_ / rates["bandwidth"], dense / rates[f"{dtype}_rate"] + attention / rates[f"{scores}_rate"]
+
+    return seconds
 
 
 def _heading(info: dict[str, Any], machine: dict[str, Any]) -> list[str]:
