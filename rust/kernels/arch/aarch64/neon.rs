@@ -90,10 +90,16 @@ impl Vector for F32x4 {
     }
 
     #[inline(always)]
-    fn fetch(_: Neon, at: *const u32) {
+    fn fetch<const FIRST: bool>(_: Neon, at: *const u32) {
         // The intrinsic is not stable yet (1.95).
         // SAFETY: it changes nothing but the caches, whatever the address.
-        unsafe { asm!("prfm pldl2keep, [{at}]", at = in(reg) at, options(readonly, nostack, preserves_flags)) }
+        unsafe {
+            if FIRST {
+                asm!("prfm pldl1keep, [{at}]", at = in(reg) at, options(readonly, nostack, preserves_flags))
+            } else {
+                asm!("prfm pldl2keep, [{at}]", at = in(reg) at, options(readonly, nostack, preserves_flags))
+            }
+        }
     }
 
     #[inline(always)]
