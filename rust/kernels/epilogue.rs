@@ -1,7 +1,8 @@
 //! What follows the sums of a tile: integers are scaled, then come bias and activation, in one pass on the way to their place.
 //!
 //! Apart from the tile itself, for all its heights at once: inlined into each of them, scaling and activations took registers
-//! from the sums, and one of them was written to the stack at every step of `k`.
+//! from the sums, and one of them was written to the stack at every step of `k`. To ask for the lines of their place while
+//! sums are computed (`prefetchw`) gained nothing, whether or not the other core was near.
 #![allow(unsafe_code, reason = "threads share the output by columns")]
 
 use super::Activation;
