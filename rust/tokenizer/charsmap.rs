@@ -27,10 +27,10 @@ pub(super) fn read(bytes: &[u8]) -> Result<Precompiled, String> {
     Precompiled::from(bytes).map_err(|error| error.to_string())
 }
 
-/// A unit that is no value leads to a block of 256 others, one for each next byte.
+/// A unit that is no value leads to a block of 256 others, one for each next byte; so does the first one, whatever it is.
 fn check(at: usize, unit: u32, units: &[[u8; 4]], replacements: &str) -> Result<(), String> {
     let is_value = unit >> 31 == 1;
-    if is_value {
+    if is_value && at > 0 {
         return Ok(());
     }
     let block = at ^ ((unit as usize >> 10) << ((unit & 1 << 9) >> 6));
@@ -90,6 +90,7 @@ mod tests {
         assert_eq!(fault(&|bytes| bytes[0] = 1), "expected a trie of units of 4 bytes, got 4097 bytes");
         assert_eq!(fault(&|bytes| bytes[..4].fill(0)), "its trie is empty");
         assert_eq!(fault(&|bytes| bytes[unit(0) + 3] = 1), "unit 0 of its trie points at 16640 of 1024");
+        assert_eq!(fault(&|bytes| bytes[unit(0) + 3] = 0x80), "unit 0 of its trie points at 2097408 of 1024");
         assert_eq!(fault(&|bytes| bytes[unit(512)] = 1), "unit 353 of its trie has a replacement at 1 of 3 bytes");
         assert_eq!(fault(&|bytes| bytes[unit(768)] = 9), "unit 354 of its trie has a replacement at 9 of 3 bytes");
         assert!(fault(&|bytes| *bytes.last_mut().unwrap() = 0xff).starts_with("expected replacements in UTF-8"));
