@@ -2,7 +2,7 @@
 //!
 //! Apart from the tile itself, for all its heights at once: inlined into each of them, scaling and activations took registers
 //! from the sums, and one of them was written to the stack at every step of `k`. To ask for the lines of their place while
-//! sums are computed (`prefetchw`) gained nothing, whether or not the other core was near.
+//! sums are computed (`prefetchw`) gained nothing (1.01 of the time with 35 rows, Zen 4).
 #![allow(unsafe_code, reason = "threads share the output by columns")]
 
 use super::Activation;

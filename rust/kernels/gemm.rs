@@ -188,15 +188,15 @@ pub(super) unsafe fn multiply<M: Micro, const PANEL: usize, const VECTORS: usize
                             tile.resume(product);
                         }
                         match (rows.len(), place.ahead.few) {
-                            (1, _) => accumulate::<M, 1, PANEL, VECTORS, false>(isa, product, place, scratch, to),
-                            (2, _) => accumulate::<M, 2, PANEL, VECTORS, false>(isa, product, place, scratch, to),
-                            (3, _) => accumulate::<M, 3, PANEL, VECTORS, false>(isa, product, place, scratch, to),
-                            (4, true) => accumulate::<M, 4, PANEL, VECTORS, false>(isa, product, place, scratch, to),
-                            (4, false) => accumulate::<M, 4, PANEL, VECTORS, true>(isa, product, place, scratch, to),
-                            (5, true) => accumulate::<M, 5, PANEL, VECTORS, false>(isa, product, place, scratch, to),
-                            (5, false) => accumulate::<M, 5, PANEL, VECTORS, true>(isa, product, place, scratch, to),
-                            (_, true) => accumulate::<M, ROWS, PANEL, VECTORS, false>(isa, product, place, scratch, to),
-                            _ => accumulate::<M, ROWS, PANEL, VECTORS, true>(isa, product, place, scratch, to),
+                            (1, _) => accumulate::<M, 1, PANEL, VECTORS, true>(isa, product, place, scratch, to),
+                            (2, _) => accumulate::<M, 2, PANEL, VECTORS, true>(isa, product, place, scratch, to),
+                            (3, _) => accumulate::<M, 3, PANEL, VECTORS, true>(isa, product, place, scratch, to),
+                            (4, true) => accumulate::<M, 4, PANEL, VECTORS, true>(isa, product, place, scratch, to),
+                            (4, false) => accumulate::<M, 4, PANEL, VECTORS, false>(isa, product, place, scratch, to),
+                            (5, true) => accumulate::<M, 5, PANEL, VECTORS, true>(isa, product, place, scratch, to),
+                            (5, false) => accumulate::<M, 5, PANEL, VECTORS, false>(isa, product, place, scratch, to),
+                            (_, true) => accumulate::<M, ROWS, PANEL, VECTORS, true>(isa, product, place, scratch, to),
+                            _ => accumulate::<M, ROWS, PANEL, VECTORS, false>(isa, product, place, scratch, to),
                         }
                         if at_once {
                             continue;
@@ -252,15 +252,15 @@ struct Place {
 }
 
 /// The sums of a tile of `COUNT` rows, on top of those in `scratch` unless it starts. Loops and no closures: a closure that
-/// is not inlined could not use the instructions. Whether it is one of `MANY` tiles is known to the compiler, as a branch
-/// with every step costs them 1.02. They fetch into the first-level cache, where nothing gets lost (0.97 of the time with 32
-/// rows, Zen 4); few tiles, with several lines at every step, would wait for it (1.3 with 8 rows).
+/// is not inlined could not use the instructions. Whether it is one of `FEW` tiles is known to the compiler, as a branch
+/// with every step costs many tiles 1.02. Many fetch into the first-level cache, where nothing gets lost (0.97 of the time
+/// with 32 rows, Zen 4); few, with several lines at every step, would wait for it (1.3 with 8 rows).
 ///
 /// # Safety
 /// - That of [`multiply`], and nobody else uses `scratch` and, of `into`, the first `COUNT` rows' first vectors.
 #[allow(unsafe_code)]
 #[inline(always)]
-unsafe fn accumulate<M: Micro, const COUNT: usize, const PANEL: usize, const VECTORS: usize, const MANY: bool>(
+unsafe fn accumulate<M: Micro, const COUNT: usize, const PANEL: usize, const VECTORS: usize, const FEW: bool>(
     isa: <M::Lanes as Vector>::Isa,
     product: &Product<'_>,
     place: Place,
@@ -295,10 +295,10 @@ unsafe fn accumulate<M: Micro, const COUNT: usize, const PANEL: usize, const VEC
     }
 
     for k in 0..k.len() {
-        for line in (0..if MANY { LINE } else { width }).step_by(LINE) {
-            M::Lanes::fetch::<MANY>(isa, ahead.next.wrapping_add(k * ahead.stride + line));
-            if !MANY && ahead.own {
-                M::Lanes::fetch::<false>(isa, panel.as_ptr().wrapping_add((k + STEPS_AHEAD) * width + line));
+        for line in (0..if FEW { width } else { LINE }).step_by(LINE) {
+            M::Lanes::fetch::<FEW>(isa, ahead.next.wrapping_add(k * ahead.stride + line));
+            if FEW && ahead.own {
+                M::Lanes::fetch::<FEW>(isa, panel.as_ptr().wrapping_add((k + STEPS_AHEAD) * width + line));
             }
         }
         // SAFETY: the panel has `width` cells for each `k`.

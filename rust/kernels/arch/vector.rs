@@ -38,9 +38,9 @@ pub(in crate::kernels) trait Vector:
     unsafe fn spread_cell(isa: Self::Isa, from: *const u32) -> Self;
 
     /// Asks for the line of memory at an address, which need not be valid, to be brought into the first-level cache, or
-    /// no further than into the second-level one.
+    /// if it may stay `FAR` no further than into the second-level one.
     #[inline(always)]
-    fn fetch<const FIRST: bool>(_: Self::Isa, _at: *const u32) {}
+    fn fetch<const FAR: bool>(_: Self::Isa, _at: *const u32) {}
 
     /// The lower 16 bits of each lane in the place of the upper ones.
     fn lower_halves(self) -> Self;

@@ -90,14 +90,14 @@ impl Vector for F32x4 {
     }
 
     #[inline(always)]
-    fn fetch<const FIRST: bool>(_: Neon, at: *const u32) {
+    fn fetch<const FAR: bool>(_: Neon, at: *const u32) {
         // The intrinsic is not stable yet (1.95).
         // SAFETY: it changes nothing but the caches, whatever the address.
         unsafe {
-            if FIRST {
-                asm!("prfm pldl1keep, [{at}]", at = in(reg) at, options(readonly, nostack, preserves_flags))
-            } else {
+            if FAR {
                 asm!("prfm pldl2keep, [{at}]", at = in(reg) at, options(readonly, nostack, preserves_flags))
+            } else {
+                asm!("prfm pldl1keep, [{at}]", at = in(reg) at, options(readonly, nostack, preserves_flags))
             }
         }
     }

@@ -88,9 +88,9 @@ impl Vector for F32x8 {
     }
 
     #[inline(always)]
-    fn fetch<const FIRST: bool>(_: Avx2, at: *const u32) {
+    fn fetch<const FAR: bool>(_: Avx2, at: *const u32) {
         // SAFETY: it changes nothing but the caches, whatever the address.
-        unsafe { if FIRST { _mm_prefetch::<_MM_HINT_T0>(at.cast()) } else { _mm_prefetch::<_MM_HINT_T1>(at.cast()) } }
+        unsafe { if FAR { _mm_prefetch::<_MM_HINT_T1>(at.cast()) } else { _mm_prefetch::<_MM_HINT_T0>(at.cast()) } }
     }
 
     #[inline(always)]

@@ -110,9 +110,9 @@ impl Vector for F32x16 {
     }
 
     #[inline(always)]
-    fn fetch<const FIRST: bool>(_: Avx512, at: *const u32) {
+    fn fetch<const FAR: bool>(_: Avx512, at: *const u32) {
         // SAFETY: it changes nothing but the caches, whatever the address.
-        unsafe { if FIRST { _mm_prefetch::<_MM_HINT_T0>(at.cast()) } else { _mm_prefetch::<_MM_HINT_T1>(at.cast()) } }
+        unsafe { if FAR { _mm_prefetch::<_MM_HINT_T1>(at.cast()) } else { _mm_prefetch::<_MM_HINT_T0>(at.cast()) } }
     }
 
     #[inline(always)]
