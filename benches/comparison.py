@@ -5,7 +5,6 @@ from __future__ import annotations
 import statistics
 import time
 from collections.abc import Callable
-from functools import partial
 from typing import Any
 
 import numpy as np
@@ -21,8 +20,8 @@ from candlewick import _cli_bench, _native
 #: Seconds before an engine's turn: threads of the one before may still be spinning (CTranslate2's for 0.2 s), and would
 #: take a core from this one. Then one call that nobody times, as caches are cold, and so many that count.
 PAUSE, EACH = 0.3, 4
-#: How often several texts are answered for a share of the machine's limit.
-SHARES = 7
+#: So many turns at least, if there are as many calls: a machine's states last for seconds.
+TURNS = 8
 #: Largest difference of logits between two engines in float32; of narrow numbers, the share of labels that agree with
 #: float32's at least: weights are random, so many labels are close.
 TOLERANCE, AGREEMENT = 5e-4, 0.7
@@ -56,15 +55,9 @@ class Engines:
         text = Texts().of(tokens)
         ids, mask = self.ids([text])
         calls = {OURS: lambda: self.ours(text)} | {name: bare(graph, ids, mask) for name, graph in self.peers.items()}
-        times = in_turn(calls, rounds)
-        share = _cli_bench.measure(self.ours, text, _native.Yardstick(self.threads)).share_of_limit
-        report.add(self.subject.title, self.dtype, self.threads, f"{tokens} tokens", times, share)
-
-    def share(self, texts: list[str], counts: list[int]) -> float:
-        """The share of the machine's limit that candlewick reaches with several texts of so many tokens in one call."""
-        yardstick, call = _native.Yardstick(self.threads), partial(seconds, partial(self.ours, texts))
-        found = _cli_bench.moments(self.ours, counts, yardstick, call, SHARES)
-        return statistics.median(moment.share for moment in found)
+        limit = Limit(self, [int(mask.sum())])
+        times = in_turn(calls, rounds, min(EACH, max(1, rounds // TURNS)), limit)
+        report.add(self.subject.title, self.dtype, self.threads, f"{tokens} tokens", times, limit.share)
 
     def check(self) -> dict[str, float]:
         """All answer the same, as far as their numbers allow: the share of float32's labels that each one finds."""
@@ -81,16 +74,45 @@ class Engines:
         return agree
 
 
-def in_turn(calls: dict[str, Callable[[], Any]], rounds: int, each: int = EACH) -> dict[str, list[float]]:
-    """Times of each call, round by round."""
+class Limit:
+    """What the machine could do while candlewick had its turns."""
+
+    def __init__(self, engines: Engines, counts: list[int]) -> None:
+        """For texts of so many tokens in one call."""
+        self._takes = _cli_bench.least(engines.ours, counts)
+        self._yardstick = _native.Yardstick(engines.threads)
+        self._moments: list[_cli_bench.Moment] = []
+
+    def turn(self, call: Callable[[], Any], each: int) -> list[float]:
+        """Times of a turn, between two measurements of the machine."""
+        before = self._takes(self._yardstick.now())
+        times = turn(call, each)
+        after = self._takes(self._yardstick.now())
+        self._moments.append(_cli_bench.Moment.between(statistics.median(times), before, after))
+        return times
+
+    @property
+    def share(self) -> float:
+        """The share of the machine's limit that candlewick reached."""
+        return statistics.median(moment.share for moment in self._moments)
+
+
+def in_turn(
+    calls: dict[str, Callable[[], Any]], rounds: int, each: int = EACH, limit: Limit | None = None
+) -> dict[str, list[float]]:
+    """Times of each call, round by round; candlewick's by the side of the machine's limit."""
     times: dict[str, list[float]] = {name: [] for name in calls}
     for _ in range(rounds // each):
         for name, call in calls.items():
             time.sleep(PAUSE)
-            call()
-            for _ in range(each):
-                times[name].append(seconds(call))
+            times[name] += limit.turn(call, each) if limit and name == OURS else turn(call, each)
     return times
+
+
+def turn(call: Callable[[], Any], each: int) -> list[float]:
+    """Times of an engine's calls that follow each other."""
+    call()
+    return [seconds(call) for _ in range(each)]
 
 
 def seconds(call: Callable[[], Any]) -> float:

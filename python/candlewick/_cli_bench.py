@@ -109,6 +109,11 @@ class Moment(NamedTuple):
         """The share of the machine's limit that the call reached."""
         return max(self.reading, self.computing) / self.call
 
+    @classmethod
+    def between(cls, call: float, before: tuple[float, float], after: tuple[float, float]) -> Moment:
+        """Of a call between two measurements of the machine."""
+        return cls(call, *((one + other) / 2 for one, other in zip(before, after, strict=True)))
+
 
 def measure(pipe: Any, text: str, yardstick: _native.Yardstick) -> Row:
     """Time one text, and compare with what the machine can do."""
@@ -116,13 +121,13 @@ def measure(pipe: Any, text: str, yardstick: _native.Yardstick) -> Row:
     once = dict(pipe._native.profile(text, 3))["call"]
     each = max(1, round(EACH / once))
     rounds = max(LEAST_ROUNDS, min(ROUNDS, int(SECONDS / (each * once))))
-    profiles = []
-
-    def call() -> float:
+    takes = least(pipe, [tokens])
+    profiles, found, before = [], [], takes(yardstick.now())
+    for _ in range(rounds):
         profiles.append(dict(pipe._native.profile(text, each)))
-        return float(profiles[-1]["call"])
-
-    found = moments(pipe, [tokens], yardstick, call, rounds)
+        after = takes(yardstick.now())
+        found.append(Moment.between(profiles[-1]["call"], before, after))
+        before = after
     share = statistics.median(moment.share for moment in found)
     memory = statistics.median(moment.reading - moment.computing for moment in found) > 0
     stages = sorted(profiles, key=lambda profile: profile["call"])[rounds // 2]
@@ -136,19 +141,6 @@ def measure(pipe: Any, text: str, yardstick: _native.Yardstick) -> Row:
         bound_by="memory" if memory else "arithmetic",
         stages_ms={name: time * 1e3 for name, time in stages.items()},
     )
-
-
-def moments(
-    pipe: Any, tokens: list[int], yardstick: _native.Yardstick, call: Callable[[], float], rounds: int
-) -> list[Moment]:
-    """Calls with texts of so many tokens, which say their seconds, each between two measurements of the machine."""
-    takes = least(pipe, tokens)
-    found, before = [], takes(yardstick.now())
-    for _ in range(rounds):
-        seconds, after = call(), takes(yardstick.now())
-        found.append(Moment(seconds, *((one + other) / 2 for one, other in zip(before, after, strict=True))))
-        before = after
-    return found
 
 
 def least(pipe: Any, tokens: list[int]) -> Callable[[dict[str, float]], tuple[float, float]]:

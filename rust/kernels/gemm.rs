@@ -71,6 +71,13 @@ pub(super) struct Product<'a> {
 }
 
 impl Product<'_> {
+    /// The same of some of its rows.
+    pub(super) fn of(self, rows: Range<usize>) -> Self {
+        let cells = &self.cells[rows.start * self.stride..];
+        let factors = self.factors.get(rows.clone()).unwrap_or_default(); // none but of int8
+        Self { rows: rows.len(), cells, factors, out: self.out.from(rows.start, 0), ..self }
+    }
+
     /// The columns of `out` that belong to a panel: fewer for the last one.
     #[inline(always)]
     pub(super) fn columns(&self, panel: usize) -> Range<usize> {

@@ -8,6 +8,11 @@ use super::pages::Pages;
 use super::{Activation, Packed, isa, parallel, parts, threads, whole_rows};
 use crate::types::Dtype;
 
+/// Rows that are enough for a thread alone. Where each has as many they share out the rows, and not only the panels: what one
+/// has written, it reads again for the next product, from its own cache (0.984 of the time of 128 texts in int8, 0.98 of
+/// 256 tokens, two threads, Zen 4; with 32 or 64 rows nothing was gained).
+const OWN_ROWS: usize = 128;
+
 /// Rows in the numbers of the weights, kept from product to product, as fresh memory costs more than writing to it.
 #[derive(Debug, Default)]
 pub struct Scratch {
@@ -103,21 +108,24 @@ fn share_out(
     gated: bool,
 ) {
     let (panels, kernels) = (weights.panels(), weights.kernels());
-    let stride = panels.depth;
-    let (count, threads) = (panels.count(), threads());
+    let (stride, count, threads) = (panels.depth, panels.count(), threads());
+    let groups = (rows / OWN_ROWS).clamp(1, threads);
     // Panel by panel shares out best. But many rows have to be read for several panels at once: long runs, all of one
     // length.
-    let parts = if stays(rows, stride) {
+    let runs = if stays(rows.div_ceil(groups), stride) {
         count
     } else {
-        let even = |parts: &usize| count.is_multiple_of(*parts) && parts.is_multiple_of(threads);
-        (2 * threads..count).find(even).unwrap_or(count)
+        let of_a_group = threads.div_ceil(groups);
+        let even = |runs: &usize| count.is_multiple_of(*runs) && runs.is_multiple_of(of_a_group);
+        (2 * of_a_group..count).find(even).unwrap_or(count)
     };
     let Narrow { cells, factors } = *xs;
     let product = Product { rows, cells, stride, factors, weights: panels, bias, gated, out };
-    parallel(parts, |part| {
-        // SAFETY: every panel is in one part.
-        unsafe { kernels.multiply(&product, part * count / parts..(part + 1) * count / parts) };
+    parallel(groups * runs, |part| {
+        let (group, run) = (part / runs, part % runs);
+        let product = product.of(group * rows / groups..(group + 1) * rows / groups);
+        // SAFETY: every panel of every group is in one part.
+        unsafe { kernels.multiply(&product, run * count / runs..(run + 1) * count / runs) };
     });
 }
 
@@ -154,7 +162,10 @@ impl Scratch {
 
 #[cfg(test)]
 mod tests {
+    use std::num::NonZeroUsize;
+
     use super::*;
+    use crate::kernels::Pool;
 
     const DTYPES: [Dtype; 3] = [Dtype::Float32, Dtype::Bfloat16, Dtype::Int8];
 
@@ -193,6 +204,31 @@ mod tests {
                     let expected: Vec<f32> = activated.iter().zip(gates).map(|(a, gate)| *a * *gate).collect();
                     assert_eq!(ys, expected, "{dtype}, {half} columns, {rows} rows");
                 }
+            }
+        }
+    }
+
+    #[test]
+    fn rows_are_the_same_on_several_threads() {
+        let (inputs, outputs) = (1_100, 200);
+        let (w, bias) = (numbers(1, outputs * inputs), numbers(2, outputs));
+        for dtype in DTYPES {
+            let fill = |output: usize, values: &mut [f32]| {
+                values.copy_from_slice(&w[output * inputs..][..inputs]);
+                Ok::<_, ()>(())
+            };
+            let weights = Packed::pack(dtype, outputs, inputs, fill).unwrap();
+            for rows in [OWN_ROWS - 1, OWN_ROWS, 2 * OWN_ROWS + 1, 4 * OWN_ROWS - 1] {
+                let xs = numbers(3, rows * inputs);
+                let product = |threads| {
+                    let (mut ys, mut scratch) = (vec![f32::NAN; rows * outputs], Scratch::default());
+                    let bias = Some((&bias[..], Activation::Gelu));
+                    let pool = Pool::new(NonZeroUsize::new(threads));
+                    pool.run(None, &mut || false, |_| linear(&xs, &weights, bias, &mut ys, &mut scratch)).unwrap();
+                    ys
+                };
+                let alone = product(1);
+                assert!([2, 3, 5].iter().all(|&threads| product(threads) == alone), "{dtype}, {rows} rows");
             }
         }
     }
